@@ -1,12 +1,31 @@
 internal import CoreMetrics
 internal import NIOCore
+internal import Synchronization
 
 /// The metrics of a server. All their labels have a limited number of values: the server's name, the templates of its
 /// routes, the classes of statuses and the kinds of limits.
-struct HTTPMetrics: Sendable {
-    /// By route, then by the status's first digit.
-    private let requests: [[Counter]]
-    private let durations: [Timer]
+final class HTTPMetrics: Sendable {
+    /// The metrics of one route.
+    private struct Series {
+        /// By the status's first digit.
+        let requests: [Counter]
+        let duration: Timer
+
+        init(_ server: String, _ template: String) {
+            requests = (1...5).map {
+                Counter(
+                    label: "millrace_http_requests_total",
+                    dimensions: [("server", server), ("route", template), ("status", "\($0)xx")])
+            }
+            duration = Timer(
+                label: "millrace_http_request_duration_seconds",
+                dimensions: [("server", server), ("route", template)])
+        }
+    }
+
+    private let server: String
+    /// By template. Routes that are added while the server runs are counted from their first request on.
+    private let series: Mutex<[String: Series]>
     private let connections: Meter
     private let streams: Meter
     private let waits: Meter
@@ -15,20 +34,13 @@ struct HTTPMetrics: Sendable {
     /// By the raw value of the share, then by the kind of the refusal.
     private let refusals: [[Counter]]
 
-    /// Requests that reach no route are counted under the last index.
+    private static let noRoute = "none"
+
+    /// - Parameter templates: the templates of the first routes.
     init(_ name: String, templates: [String]) {
-        let templates = templates + ["none"]
-        requests = templates.map { template in
-            (1...5).map {
-                Counter(
-                    label: "millrace_http_requests_total",
-                    dimensions: [("server", name), ("route", template), ("status", "\($0)xx")])
-            }
-        }
-        durations = templates.map {
-            Timer(
-                label: "millrace_http_request_duration_seconds", dimensions: [("server", name), ("route", $0)])
-        }
+        server = name
+        series = Mutex(
+            Dictionary(uniqueKeysWithValues: (templates + [Self.noRoute]).map { ($0, Series(name, $0)) }))
         connections = Meter(label: "millrace_http_connections", dimensions: [("server", name)])
         streams = Meter(label: "millrace_http_streams", dimensions: [("server", name)])
         waits = Meter(label: "millrace_http_waits", dimensions: [("server", name)])
@@ -46,13 +58,18 @@ struct HTTPMetrics: Sendable {
     }
 
     /// - Parameters:
-    ///   - route: the index of its template; nil for none.
+    ///   - route: its template; nil for none.
     ///   - status: the status of the response.
     ///   - duration: the time until the response was complete, or until the head of a stream.
-    func answered(route: Int?, status: Int, duration: TimeAmount) {
-        let index = route ?? durations.count - 1
-        requests[index][min(max(status / 100, 1), 5) - 1].increment()
-        durations[index].recordNanoseconds(duration.nanoseconds)
+    func answered(route: String?, status: Int, duration: TimeAmount) {
+        let template = route ?? Self.noRoute
+        let series = series.withLock { all in
+            let series = all[template] ?? Series(server, template)
+            all[template] = series
+            return series
+        }
+        series.requests[min(max(status / 100, 1), 5) - 1].increment()
+        series.duration.recordNanoseconds(duration.nanoseconds)
     }
 
     func opened() { connections.increment() }

@@ -24,13 +24,13 @@ public struct HTTPServer: Service {
     }
 
     private let configuration: HTTPServerConfiguration
-    private let routes: [HTTPRoute]
+    private let routes: HTTPRoutes
     private let logger: Logger
     private let onListening: @Sendable (Int) -> Void
 
     /// - Parameter onListening: called once with the port on which the server listens.
     public init(
-        configuration: HTTPServerConfiguration, routes: [HTTPRoute], logger: Logger,
+        configuration: HTTPServerConfiguration, routes: HTTPRoutes, logger: Logger,
         onListening: @escaping @Sendable (Int) -> Void = { _ in }
     ) {
         self.configuration = configuration

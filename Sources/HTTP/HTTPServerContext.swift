@@ -9,7 +9,7 @@ internal import Tracing
 /// The objects that all connections of a server share.
 final class HTTPServerContext: Sendable {
     let configuration: HTTPServerConfiguration
-    let routes: RouteTable
+    let routes: HTTPRoutes
     private let liveLimits: Live<HTTPLimits>
     let admission: Admission
     /// nil if the `Host` of requests is not checked.
@@ -25,11 +25,11 @@ final class HTTPServerContext: Sendable {
     private let isHurried = Mutex(false)
 
     init(
-        _ configuration: HTTPServerConfiguration, routes: [HTTPRoute], on group: any EventLoopGroup, logger: Logger
+        _ configuration: HTTPServerConfiguration, routes: HTTPRoutes, on group: any EventLoopGroup, logger: Logger
     ) {
         self.configuration = configuration
-        self.routes = RouteTable(routes)
-        metrics = HTTPMetrics(configuration.name, templates: self.routes.templates)
+        self.routes = routes
+        metrics = HTTPMetrics(configuration.name, templates: routes.now.templates)
         liveLimits = configuration.liveLimits ?? Live(HTTPLimits(configuration))
         admission = Admission(configuration, liveLimits, metrics)
         hosts =

@@ -35,7 +35,7 @@ struct Responder: Sendable {
         }
         if let origins = server.origins { response.headers += origins.headers(for: request.head) }
         span?.answered(route: call.route?.template, status: response.status)
-        server.metrics.answered(route: call.entry?.index, status: response.status, duration: .now() - began)
+        server.metrics.answered(route: call.entry?.template, status: response.status, duration: .now() - began)
         try await write(response, of: call, to: request, writer, watch, channel)
         if watch.value.hasEnded { throw CancellationError() }
     }
@@ -66,7 +66,7 @@ struct Responder: Sendable {
         if let hosts = server.hosts {
             try check(call.target.authority ?? request.head.authority, hosts, watch.value)
         }
-        guard let match = server.routes.match(call.target.parts) else {
+        guard let match = server.routes.now.match(call.target.parts) else {
             throw Problem(status: 404, detail: "no route matches this path")
         }
         (call.entry, call.parameters) = match

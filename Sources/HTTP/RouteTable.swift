@@ -2,10 +2,14 @@
 struct RouteTable: Sendable {
     /// The routes of one template, with different methods.
     struct Entry: Sendable {
-        /// The index of the template.
-        let index: Int
+        let template: String
         fileprivate let parts: [Part]
         fileprivate let routes: [HTTPRoute]
+
+        /// The parts without the names of parameters.
+        fileprivate var form: [String] {
+            parts.map { part in if case .literal(let text) = part { text } else { "{" } }
+        }
 
         /// All methods of the path.
         var methods: [String] { routes.flatMap(\.method.names) }
@@ -29,17 +33,18 @@ struct RouteTable: Sendable {
 
     init(_ routes: [HTTPRoute]) {
         let templates = routes.map(\.template).reduce(into: [String]()) { if !$0.contains($1) { $0.append($1) } }
-        let entries = templates.enumerated().map { index, template in
+        let entries = templates.map { template in
             precondition(template.hasPrefix("/"), "a route's template begins with a slash")
             let parts = template.dropFirst().split(separator: "/", omittingEmptySubsequences: false).map {
                 $0.hasPrefix("{") && $0.hasSuffix("}")
                     ? Part.parameter(String($0.dropFirst().dropLast())) : Part.literal(String($0))
             }
-            return Entry(index: index, parts: parts, routes: routes.filter { $0.template == template })
+            return Entry(template: template, parts: parts, routes: routes.filter { $0.template == template })
         }
         self.templates = templates
-        // `{` sorts after letters, so literal parts are tried before parameters, from left to right.
-        let sorted = entries.sorted { templates[$0.index] < templates[$1.index] }
+        // `{` sorts after letters, so literal parts are tried before parameters, from left to right, whatever the
+        // parameters are named.
+        let sorted = entries.sorted { $0.form.lexicographicallyPrecedes($1.form) }
         self.entries = Dictionary(grouping: sorted, by: \.parts.count)
     }
 

@@ -57,7 +57,8 @@ public struct OperationsServer: Service {
                     type: "text/plain; version=0.0.4; charset=utf-8")
             },
         ]
-        server = HTTPServer(configuration: configuration, routes: routes, logger: logger, onListening: onListening)
+        server = HTTPServer(
+            configuration: configuration, routes: HTTPRoutes(routes), logger: logger, onListening: onListening)
     }
 
     /// Serves requests until the process stops.

@@ -2,6 +2,7 @@ public import HTTP
 public import Kafka
 public import Logging
 public import Postgres
+internal import SQLQueries
 internal import StreamCore
 internal import WireJSON
 
@@ -12,6 +13,9 @@ internal import WireJSON
 /// every response, and ``run(onTurn:)`` does the work in the background.
 public struct QueryService: Sendable {
     let servers: ReadServers
+    /// What is answered, by path. Paths of files are there once ``loadQueries()`` has read them. The page's files and
+    /// the API's description are public, the data is not.
+    public let routes = HTTPRoutes([])
     private let pages: [StaticFile]
     private let readModels: Set<QueryServiceConfiguration.ReadModel>
     private let queries: SQLQuerySet
@@ -36,7 +40,9 @@ public struct QueryService: Sendable {
         readModels = configuration.readModels
         pages = readModels.contains(.dashboard) ? page : []
         queries = SQLQuerySet(
-            configuration.sql, postgres, description: .openAPI(of: configuration.readModels), logger: logger)
+            configuration.sql, postgres, besides: configuration.builtInPaths,
+            description: .openAPI(of: configuration.readModels), logger: logger)
+        defer { showRoutes() }
         let primary = ReadStack(.primary, configuration, postgres, kafka, queries, logger: logger)
         guard var replica else {
             servers = ReadServers(primary: primary)
@@ -59,40 +65,40 @@ public struct QueryService: Sendable {
         return configuration.fallback == .writeModel ? all + ["orders"] : all
     }
 
-    /// The routes of all paths. The page's files and the API's description are public, the data is not.
-    public var routes: [HTTPRoute] {
-        let (servers, queries) = (servers, queries)
-        let own =
-            (readModels.contains(.orderSummary) ? orderRoutes : [])
-            + (readModels.contains(.dashboard) ? dashboardRoutes : [])
-        return own + [
-            counted("/v1/freshness", .freshness) { try Self.freshness($0.pipeline, $1) },
-            HTTPRoute("/v1/q/{name}") { [telemetry] request in
-                try await telemetry.counting(queries.metricType(request.parameter("name"))) {
-                    try await servers.answer { try await $0.sql.answer(request) }
-                }
-            },
-            HTTPRoute(StaticFile.openAPIPath, isPublic: true) { queries.document.response(to: $0) },
-        ] + pages.map { file in HTTPRoute(file.path, isPublic: true) { file.response(to: $0) } }
+    private func showRoutes() {
+        let files = pages.map { file in HTTPRoute(file.path, isPublic: true) { file.response(to: $0) } }
+        let description = HTTPRoute(StaticFile.openAPIPath, isPublic: true) { [queries] in
+            queries.document.response(to: $0)
+        }
+        let builtIn = BuiltInPath.allCases.filter { $0.isServed(by: readModels) }.map(route)
+        routes.replace(with: builtIn + queries.paths.map(route) + [description] + files)
     }
 
-    private var orderRoutes: [HTTPRoute] {
-        [
-            counted("/v1/orders/{id}", .order) { try await $0.orders.order($1) },
-            counted("/v1/orders", .orders) { try await $0.orders.orders($1) },
-            counted("/v1/customers/{id}/orders", .customerOrders) { try await $0.orders.ordersOfCustomer($1) },
-        ]
-    }
-
-    private var dashboardRoutes: [HTTPRoute] {
-        let servers = servers
-        return [
-            counted("/v1/customers/{id}/summary", .customerSummary) { try await $0.orders.customerSummary($1) },
-            counted("/v1/dashboard", .dashboard) { try await $0.hub.dashboard($1) },
-            HTTPRoute("/v1/dashboard/stream", isStream: true) { request in
+    private func route(_ path: BuiltInPath) -> HTTPRoute {
+        switch path {
+        case .order: counted(path, .order) { try await $0.orders.order($1) }
+        case .orders: counted(path, .orders) { try await $0.orders.orders($1) }
+        case .customerOrders: counted(path, .customerOrders) { try await $0.orders.ordersOfCustomer($1) }
+        case .customerSummary: counted(path, .customerSummary) { try await $0.orders.customerSummary($1) }
+        case .dashboard: counted(path, .dashboard) { try await $0.hub.dashboard($1) }
+        case .dashboardStream:
+            HTTPRoute(path.rawValue, isStream: true) { [servers] request in
                 try await servers.answer { try await $0.hub.stream(request) }
-            },
-        ]
+            }
+        case .freshness: counted(path, .freshness) { try Self.freshness($0.pipeline, $1) }
+        case .query: HTTPRoute(path.rawValue) { try await sql($0.parameter("name"), at: nil, $0) }
+        }
+    }
+
+    /// The route of a query's own path.
+    private func route(_ name: String, _ path: QueryPath) -> HTTPRoute {
+        HTTPRoute(path.template) { try await sql(name, at: path, $0) }
+    }
+
+    private func sql(_ name: String, at path: QueryPath?, _ request: HTTPRequest) async throws -> HTTPResponse {
+        try await telemetry.counting(queries.metricType(name)) {
+            try await servers.answer { try await $0.sql.answer(request, name, at: path) }
+        }
     }
 
     /// The types of queries, as in the metrics. The type of a query in SQL is the name of its file.
@@ -103,10 +109,10 @@ public struct QueryService: Sendable {
     }
 
     private func counted(
-        _ path: String, _ kind: Kind,
+        _ path: BuiltInPath, _ kind: Kind,
         _ handler: @escaping @Sendable (ReadStack, HTTPRequest) async throws -> HTTPResponse
     ) -> HTTPRoute {
-        HTTPRoute(path) { [telemetry, servers] request in
+        HTTPRoute(path.rawValue) { [telemetry, servers] request in
             try await telemetry.counting(kind.rawValue) {
                 try await servers.answer { try await handler($0, request) }
             }
@@ -121,13 +127,19 @@ public struct QueryService: Sendable {
     /// Reads the SQL files of queries and checks them against the database.
     ///
     /// - Throws: `InvalidFolder` with all problems of the files; the queries then stay unchanged. `PostgresError`.
-    public func loadQueries() async throws { try await queries.load() }
+    public func loadQueries() async throws { try await preparedQueries()() }
 
     /// Reads the files again and checks them against the database, without a change of the queries.
     ///
     /// - Returns: a function that replaces the current queries by the ones that were read.
     /// - Throws: as ``loadQueries()``.
-    public func preparedQueries() async throws -> @Sendable () -> Void { try await queries.prepare() }
+    public func preparedQueries() async throws -> @Sendable () -> Void {
+        let replace = try await queries.prepare()
+        return {
+            replace()
+            showRoutes()
+        }
+    }
 
     /// Runs until the task is cancelled. Requests are answered while it runs.
     ///

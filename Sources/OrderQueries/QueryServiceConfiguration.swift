@@ -7,6 +7,11 @@ public struct QueryServiceConfiguration: Sendable, Hashable {
         case writeModel = "write-model"
     }
 
+    /// The paths that are answered without files of SQL.
+    public var builtInPaths: [String] {
+        BuiltInPath.allCases.filter { $0.isServed(by: readModels) }.map(\.rawValue)
+    }
+
     /// A read model of orders.
     public enum ReadModel: String, Sendable, CaseIterable {
         case orderSummary = "order-summary"

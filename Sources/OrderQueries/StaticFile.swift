@@ -21,16 +21,8 @@ public struct StaticFile: Sendable {
 
     /// The description of the API, in OpenAPI 3.1.
     static func openAPI(of readModels: Set<QueryServiceConfiguration.ReadModel>) -> StaticFile {
-        let document = APIDescription.document(PackageResources.openapi_json) { path in
-            let needed: QueryServiceConfiguration.ReadModel? =
-                if path.hasPrefix("/v1/dashboard") || path.hasSuffix("/summary") {
-                    .dashboard
-                } else if path.hasPrefix("/v1/orders") || path.hasPrefix("/v1/customers") {
-                    .orderSummary
-                } else {
-                    nil
-                }
-            return needed.map(readModels.contains) ?? true
+        let document = APIDescription.document(PackageResources.openapi_json) {
+            BuiltInPath(rawValue: $0)?.isServed(by: readModels) ?? true
         }
         return StaticFile(path: openAPIPath, contentType: "application/json", bytes: document)
     }

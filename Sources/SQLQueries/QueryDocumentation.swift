@@ -16,18 +16,21 @@ public enum QueryDocumentation {
         }
         var document = Array(base[..<(start + paths.count)])
         for query in queries.sorted(by: { $0.name < $1.name }) {
-            document += Array("\"\(path(query.name))\":".utf8) + item(query) + [UInt8(ascii: ",")]
+            document += Array("\"\(path(query.name))\":".utf8) + item(query, at: nil) + [UInt8(ascii: ",")]
+            guard let path = query.path else { continue }
+            document += Array("\"\(path.template)\":".utf8) + item(query, at: path) + [UInt8(ascii: ",")]
         }
         return document + base[(start + paths.count)...]
     }
 
-    private static func item(_ query: SQLQuery) -> [UInt8] {
+    /// - Parameter path: the query's own path; nil for the path by name.
+    private static func item(_ query: SQLQuery, at path: QueryPath?) -> [UInt8] {
         var writer = JSONWriter()
         writer.beginObject()
         writer.key("get")
         writer.beginObject()
         writer.key("operationId")
-        writer.string("query:" + query.name)
+        writer.string((path == nil ? "query:" : "path:") + query.name)
         let lines = query.description.split(separator: ".", maxSplits: 1)
         writer.key("summary")
         writer.string(lines.first.map(String.init) ?? query.name)
@@ -35,7 +38,8 @@ public enum QueryDocumentation {
         writer.string(query.description)
         writer.key("parameters")
         writer.beginArray()
-        for parameter in query.parameters { write(parameter, &writer) }
+        let inPath = Set(path?.parameters ?? [])
+        for parameter in query.parameters { write(parameter, isInPath: inPath.contains(parameter.name), &writer) }
         writeCommon(query, &writer)
         writer.endArray()
         writer.key("responses")
@@ -47,8 +51,10 @@ public enum QueryDocumentation {
 
     // MARK: parameters
 
-    private static func write(_ parameter: QueryParameter, _ writer: inout JSONWriter) {
-        begin(parameter.name, parameter.description, isRequired: parameter.isRequired, &writer)
+    private static func write(_ parameter: QueryParameter, isInPath: Bool, _ writer: inout JSONWriter) {
+        begin(
+            parameter.name, in: isInPath ? "path" : "query", parameter.description,
+            isRequired: isInPath || parameter.isRequired, &writer)
         if parameter.isList {
             writer.key("style")
             writer.string("form")
@@ -62,20 +68,21 @@ public enum QueryDocumentation {
             writer.key("maxItems")
             writer.number(Int64(parameter.bounds.count))
             writer.key("items")
-            writeSchema(parameter, &writer)
+            writeSchema(parameter, isInPath: false, &writer)
             writer.endObject()
         } else {
-            writeSchema(parameter, &writer)
+            writeSchema(parameter, isInPath: isInPath, &writer)
         }
         writer.endObject()
     }
 
     private static func begin(
-        _ name: String, _ description: String, isRequired: Bool, _ writer: inout JSONWriter
+        _ name: String, in place: String = "query", _ description: String, isRequired: Bool,
+        _ writer: inout JSONWriter
     ) {
         writer.beginObject()
         member("name", name, &writer)
-        member("in", "query", &writer)
+        member("in", place, &writer)
         writer.key("required")
         writer.bool(isRequired)
         if !description.isEmpty { member("description", description, &writer) }
@@ -86,11 +93,16 @@ public enum QueryDocumentation {
         writer.string(text)
     }
 
-    private static func writeSchema(_ parameter: QueryParameter, _ writer: inout JSONWriter) {
+    private static func writeSchema(_ parameter: QueryParameter, isInPath: Bool, _ writer: inout JSONWriter) {
         writer.beginObject()
         switch parameter.kind {
         case .text:
             member("type", "string", &writer)
+            if isInPath {
+                // A path with an empty part is another path.
+                writer.key("minLength")
+                writer.number(Int64(1))
+            }
             writer.key("maxLength")
             writer.number(Int64(parameter.bounds.length))
             member("pattern", "^[^\\u0000-\\u001f\\u007f]*$", &writer)
@@ -129,7 +141,7 @@ public enum QueryDocumentation {
             for word in words { writer.string(word) }
             writer.endArray()
         }
-        writeDefault(parameter, &writer)
+        if !isInPath { writeDefault(parameter, &writer) }
         writer.endObject()
     }
 
@@ -172,6 +184,8 @@ public enum QueryDocumentation {
             member("type", "integer", &writer)
             writer.key("minimum")
             writer.number(Int64(1))
+            writer.key("maximum")
+            writer.number(Int64.max)
             writer.endObject()
             writer.endObject()
         }

@@ -9,8 +9,9 @@ public struct QueryFolders: Sendable {
 
     /// Reads the folders.
     ///
+    /// - Parameter builtIn: the paths that the service answers without files, such as `/v1/orders/{id}`.
     /// - Throws: ``InvalidFolder`` with all problems of all folders.
-    public init(_ paths: [String]) throws(InvalidFolder) {
+    public init(_ paths: [String], besides builtIn: [String] = []) throws(InvalidFolder) {
         var queries: [String: SQLQuery] = [:]
         var problems: [FolderProblem] = []
         for path in paths {
@@ -31,8 +32,41 @@ public struct QueryFolders: Sendable {
                 problems.append(error)
             }
         }
+        problems += Self.pathProblems(of: queries.values.sorted { $0.name < $1.name }, besides: builtIn)
         guard problems.isEmpty else { throw InvalidFolder(problems) }
         self.queries = queries
+    }
+
+    /// Finds paths that two queries have, and paths that would take requests from a built-in path.
+    private static func pathProblems(of queries: [SQLQuery], besides builtIn: [String]) -> [FolderProblem] {
+        let builtIn = builtIn.compactMap { try? QueryPath($0) }
+        var problems: [FolderProblem] = []
+        var earlier: [(path: QueryPath, query: SQLQuery)] = []
+        for query in queries {
+            guard let path = query.path else { continue }
+            for other in builtIn {
+                switch path.overlap(with: other) {
+                case .none, .second: continue
+                case .same:
+                    problems.append(
+                        FolderProblem(
+                            "the service itself answers \(other.template); choose another path", at: query.pathPlace))
+                case .first:
+                    problems.append(
+                        FolderProblem(
+                            """
+                            \(path.template) takes requests from \(other.template), which the service itself answers; \
+                            choose another path
+                            """, at: query.pathPlace))
+                }
+            }
+            if let other = earlier.first(where: { path.overlap(with: $0.path) == .same }) {
+                problems.append(
+                    FolderProblem("\(other.query.pathPlace) has this path already", at: query.pathPlace))
+            }
+            earlier.append((path, query))
+        }
+        return problems
     }
 
     private static func files(in path: String) throws(FolderProblem) -> [SQLFile] {

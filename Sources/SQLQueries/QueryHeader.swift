@@ -5,6 +5,7 @@ struct QueryHeader {
     private(set) var problems: [FolderProblem] = []
     private(set) var reads: [SQLQuery.Source] = []
     private(set) var parameters: [(parameter: QueryParameter, place: SQLPlace)] = []
+    private(set) var path: QueryPath?
     private(set) var order: [SQLQuery.OrderColumn] = []
     private(set) var defaultLimit = 50
     private(set) var maxLimit = 200
@@ -13,13 +14,15 @@ struct QueryHeader {
     private(set) var versionColumn: String?
     private var lines: [String] = []
     private var seen: Set<String> = []
+    /// The offset of ``path`` in the file.
+    private var pathOffset = 0
     private let file: SQLFile
 
     /// Maximum number of rows in an answer.
     static let mostRows = 10_000
     /// Names with a meaning in the requests of all queries.
     static let reserved: Set<String> = ["limit", "cursor", "min_version"]
-    private static let directives = ["param", "reads", "order", "limit", "cache", "timeout", "version"]
+    private static let directives = ["param", "reads", "path", "order", "limit", "cache", "timeout", "version"]
 
     init(_ file: SQLFile) {
         self.file = file
@@ -47,6 +50,7 @@ struct QueryHeader {
         if reads.isEmpty && problems.isEmpty {
             complain("name the projections that the query reads: -- @reads NAME", 0)
         }
+        checkPath()
     }
 
     private mutating func complain(_ text: String, _ offset: Int) {
@@ -65,6 +69,7 @@ struct QueryHeader {
         switch name {
         case "param": parameter(&words)
         case "reads": source(&words)
+        case "path": ownPath(&words)
         case "order": orderColumns(&words)
         case "limit": limits(&words)
         case "cache": cacheMs = duration(&words, upTo: 3_600_000)
@@ -88,6 +93,31 @@ struct QueryHeader {
                 continue
             }
             reads.append(SQLQuery.Source(name: String(parts[0]), version: version))
+        }
+    }
+
+    /// Reads `/v1/…/{parameter}/…`.
+    private mutating func ownPath(_ words: inout HeaderWords) {
+        let text = words.next() ?? ""
+        pathOffset = words.lastOffset
+        do throws(QueryPath.Invalid) {
+            path = try QueryPath(text)
+        } catch {
+            complain(error.text, pathOffset + error.offset)
+        }
+    }
+
+    /// The position of the path; of the header if there is no path.
+    var pathPlace: SQLPlace { file.place(at: pathOffset) }
+
+    /// Checks the path's parameters, which may be declared after it.
+    private mutating func checkPath() {
+        for name in path?.parameters ?? [] {
+            guard let parameter = parameters.first(where: { $0.parameter.name == name })?.parameter else {
+                complain("there is no parameter \(name); declare it: -- @param \(name) text", pathOffset)
+                continue
+            }
+            if parameter.isList { complain("\(name) is a list, which a path cannot give", pathOffset) }
         }
     }
 

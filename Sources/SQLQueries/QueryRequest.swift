@@ -18,18 +18,26 @@ public struct QueryRequest: Sendable, Hashable {
     /// Maximum length of a parameter's name in a message. Longer names are cut.
     private static let quotedNameLimit = 40
 
-    /// - Parameter parameters: decoded names and values, in their order.
-    public init(_ parameters: [(name: String, value: String)], of query: SQLQuery) throws(Invalid) {
+    /// - Parameters:
+    ///   - parameters: decoded names and values, in their order.
+    ///   - pathValues: the values that the path gives, by parameter. No other value may be given for these parameters.
+    public init(
+        _ parameters: [(name: String, value: String)], path pathValues: [String: String] = [:], of query: SQLQuery
+    ) throws(Invalid) {
         var complaints: [ParameterComplaint] = []
         func complain(_ name: String, _ detail: String) {
             if complaints.count < 16 { complaints.append(ParameterComplaint(parameter: name, detail: detail)) }
         }
         let names = Self.names(of: query)
-        var values: [String: [String]] = [:]
+        var values = pathValues.mapValues { [$0] }
         for (name, value) in parameters {
             guard names.contains(name) else {
                 let quoted = String(String.UnicodeScalarView(name.unicodeScalars.prefix(Self.quotedNameLimit)))
                 complain(quoted, "is no parameter of this query; there are: \(names.joined(separator: ", "))")
+                continue
+            }
+            if pathValues[name] != nil {
+                complain(name, "is given by the path")
                 continue
             }
             values[name, default: []].append(value)

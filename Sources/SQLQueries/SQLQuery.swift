@@ -1,6 +1,6 @@
 public import SQLText
 
-/// A query in a file of SQL, which is served at `/v1/q/NAME`.
+/// A query in a file of SQL, which is served at `/v1/q/NAME`, and at its own path if it has one.
 ///
 /// ```sql
 /// -- The orders of a customer, the latest first.
@@ -16,6 +16,10 @@ public struct SQLQuery: Sendable {
     /// The lines of the header that are not directives.
     public let description: String
     public let reads: [Source]
+    /// The path that answers the query beside `/v1/q/NAME`; nil for none.
+    public let path: QueryPath?
+    /// The position of the path in the file.
+    let pathPlace: SQLPlace
     public let parameters: [QueryParameter]
     /// The columns that order the rows of pages; empty if there are no pages.
     public let order: [OrderColumn]
@@ -73,6 +77,7 @@ public struct SQLQuery: Sendable {
         name = file.stem
         description = header.description
         reads = header.reads
+        (path, pathPlace) = (header.path, header.pathPlace)
         parameters = header.parameters.map(\.parameter)
         order = header.order
         (defaultLimit, maxLimit) = (header.defaultLimit, header.maxLimit)

@@ -7,8 +7,9 @@ import datetime
 import http.server
 import json
 import pathlib
+import re
 import threading
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from browser import REPOSITORY
 
@@ -89,7 +90,7 @@ class Stub:
     def __init__(self, empty=False):
         self.empty, self.token, self.charts, self.silent = empty, None, True, False
         self.epoch, self.sent, self.cut, self.refusal = "e1", [], 0, None
-        # The SQL queries that are served: their rows by path.
+        # The SQL queries that are served: their rows by path. A path may have names in braces.
         self.queries, self.asked = {}, []
         self.seen = []
         self.changed = threading.Condition()
@@ -156,8 +157,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if url.path == "/openapi.json":
             paths = {"/v1/dashboard": {}, **{path: {} for path in self.stub.queries}}
             return self.reply(200, "application/json", json.dumps({"paths": paths}).encode())
-        if url.path in self.stub.queries:
-            return self.query(url)
+        for template in self.stub.queries:
+            form = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(template))
+            if match := re.fullmatch(form, url.path):
+                return self.query(url, template, {name: unquote(part) for name, part in match.groupdict().items()})
         if url.path == "/v1/dashboard/stream":
             try:
                 return self.stream(parse_qs(url.query)["window"][0])
@@ -166,13 +169,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 return None
         return self.problem(404, "Not Found")
 
-    def query(self, url):
+    def query(self, url, template, parts):
         stub = self.stub
         if stub.token is not None and self.headers.get("Authorization") != f"Bearer {stub.token}":
             return self.problem(401, "Unauthorized", WWW_Authenticate="Bearer")
-        asked = {name: values[0] for name, values in parse_qs(url.query).items()}
-        stub.asked.append((url.path, asked))
-        answer = stub.queries[url.path](asked)
+        asked = parts | {name: values[0] for name, values in parse_qs(url.query).items()}
+        stub.asked.append((template, asked))
+        answer = stub.queries[template](asked)
         if answer is None:
             return self.problem(503, "Service Unavailable")
         return self.reply(200, "application/json", json.dumps(answer).encode())

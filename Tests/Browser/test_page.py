@@ -125,7 +125,7 @@ class PageTest(unittest.TestCase):
 
     def test_products_are_found_while_somebody_types(self):
         stub = Stub()
-        stub.queries["/v1/q/product-search"] = self.shelf
+        stub.queries["/v1/products/search"] = stub.queries["/v1/q/product-search"] = self.shelf
         browser = self.open(stub)
         browser.wait_for_data()
         browser.until(lambda: browser.one("#find-products").is_displayed(), "the search is not shown")
@@ -138,7 +138,7 @@ class PageTest(unittest.TestCase):
         self.assertEqual(browser.all("#find-products tbody th")[1].text, "<b>oak</b> 1")
         self.assertIn("€19.90", browser.text("#find-products tbody"))
         self.assertEqual(browser.text("#find-products [role=status]"), "2 and more found.")
-        self.assertEqual(stub.asked[-1], ("/v1/q/product-search", {"q": "oak", "limit": "10"}))
+        self.assertEqual(stub.asked[-1], ("/v1/products/search", {"q": "oak", "limit": "10"}))
         for text, said in (("nothing", "No product has these words"), ("fail", "The service answers 503.")):
             field.clear()
             field.send_keys(text)
@@ -150,17 +150,23 @@ class PageTest(unittest.TestCase):
         self.assert_console_clean(but=("503",))
 
     def test_a_customers_orders_are_found_by_the_id(self):
+        self.find_orders("/v1/customers/{customer}/history")
+
+    def test_a_customers_orders_are_found_without_a_path_of_their_own(self):
+        self.find_orders("/v1/q/customer-orders")
+
+    def find_orders(self, path):
         stub = Stub()
         stub.token = "right"
         order = {"order_id": "ord-7", "status": "confirmed", "created_at": iso(now()), "currency": "USD",
                  "total": "5.00", "items": [{}, {}]}
-        stub.queries["/v1/q/customer-orders"] = lambda asked: {
-            "rows": [order] if asked["customer"] == "cust 1" else [], "next": None}
+        stub.queries[path] = lambda asked: {
+            "rows": [order] if asked["customer"] == "cust/1 $&" else [], "next": None}
         browser = self.open(stub)
         browser.wait_for_connection("token")
         browser.until(lambda: browser.one("#customer-orders").is_displayed(), "the search is not shown")
         field = browser.one("#customer-orders input")
-        field.send_keys("cust 1")
+        field.send_keys("cust/1 $&")
         field.send_keys(Keys.ENTER)
         browser.until(lambda: "needs a token" in browser.text("#customer-orders"), "the page did not ask for a token")
         browser.one("#alerts input").send_keys("right")

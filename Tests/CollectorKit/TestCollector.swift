@@ -73,7 +73,7 @@ public final class TestCollector: Sendable {
         }
         let (ports, listening) = AsyncStream.makeStream(of: Int.self)
         let logger = Logger(label: "collector") { _ in SwiftLogNoOpLogHandler() }
-        let server = HTTPServer(configuration: configuration, routes: [route], logger: logger) { port in
+        let server = HTTPServer(configuration: configuration, routes: HTTPRoutes([route]), logger: logger) { port in
             collector.withLock { $0 = TestCollector(port: port, answers) }
             listening.yield(port)
         }

@@ -191,9 +191,14 @@ class Answers(Gateway):
         for method, path in [("PUT", "/v1/orders"), ("POST", "/v1/dashboard/stream")]:
             self.assertEqual(self.ask(path, method)[0], 405)
         self.assertEqual(self.asked(), 0)
-        # query-service serves the orders of a customer, not command-service.
-        self.assertEqual(self.ask("/v1/customers/1/orders")[0], 200)
-        self.assertEqual(self.asked(), 1)
+        # query-service serves these paths, not command-service.
+        paths = ["/v1/customers/1/orders", "/v1/customers/1/history", "/v1/products/search?q=a",
+                 "/v1/products/search/facets", "/v1/products/best-sellers", "/v1/accounts/1/transactions",
+                 "/v1/accounts/1/statements"]
+        for path in paths:
+            self.assertEqual(self.ask(path)[0], 200)
+        self.assertEqual(self.asked(), len(paths))
+        self.assertEqual(self.ask("/v1/products/search", "POST")[0], 502, "a command")
 
     def test_a_stream_comes_as_it_is_made(self):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE_S)

@@ -207,6 +207,8 @@ class Configurations(unittest.TestCase):
                                  ("POST", "/v1/customers/1/details"), ("POST", "/v1/inventory/1/receipts")]:
                 self.assertEqual(service(method, path), "command-service", path)
             for path in ["/v1/orders", "/v1/orders/1", "/v1/customers/1/orders", "/v1/customers/1/summary", "/v1/q/top",
+                         "/v1/customers/1/history", "/v1/products/search", "/v1/products/search/facets",
+                         "/v1/products/best-sellers", "/v1/accounts/1/transactions", "/v1/accounts/1/statements",
                          "/v1/dashboard/stream", "/v1/freshness", "/", "/openapi.json"]:
                 self.assertEqual(service("GET", path), "query-service", path)
             for method, path in [("PUT", "/v1/orders"), ("POST", "/")]:

@@ -1,4 +1,5 @@
 import HTTP
+import Operations
 import TestKit
 import Testing
 
@@ -15,6 +16,43 @@ import Testing
         HTTPRoute("/v1/{kind}/{id}/lines") { text("\($0.parameter("kind")) \($0.parameter("id"))") },
         HTTPRoute("/headers") { text("\($0.header("x-one") ?? "none") \($0.header("X-MANY") ?? "none")") },
     ]
+
+    /// Whatever the parameters are named, and in whatever order the routes are given.
+    @Test func literalPartsComeFirst() async throws {
+        let templates = ["/v1/{a}/{b}", "/v1/{a}/x", "/v1/{z}/y", "/v1/w/{c}", "/v1/w/x"]
+        for templates in [templates, templates.reversed()] {
+            try await ServedHTTP.run(templates.map { template in HTTPRoute(template) { _ in text(template) } }) {
+                server in
+                let client = try server.client()
+                for (path, expected) in [
+                    ("/v1/p/q", "/v1/{a}/{b}"), ("/v1/p/x", "/v1/{a}/x"), ("/v1/p/y", "/v1/{z}/y"),
+                    ("/v1/w/y", "/v1/w/{c}"), ("/v1/w/x", "/v1/w/x"),
+                ] {
+                    #expect(try await client.get(path).body == expected, "\(path)")
+                }
+            }
+        }
+    }
+
+    @Test func routesAreReplacedAllAtOnce() async throws {
+        let routes = HTTPRoutes([HTTPRoute("/old") { _ in text("old") }, HTTPRoute("/both") { _ in text("before") }])
+        try await ServedHTTP.run(routes) {
+            $0.name = "replaced"
+        } _: { server in
+            let client = try server.client()
+            #expect(try await client.get("/both").body == "before")
+            routes.replace(with: [
+                HTTPRoute("/new/{id}") { _ in text("new") }, HTTPRoute("/both") { _ in text("after") },
+            ])
+            #expect(try await client.get("/both").body == "after")
+            #expect(try await client.get("/new/secret").body == "new")
+            #expect(try await client.get("/old").status == 404)
+            let metrics = HTTPMetricsTests.metrics.exposition()
+            #expect(metrics.contains(#"requests_total{route="/both",server="replaced",status="2xx"} 2"#))
+            #expect(metrics.contains(#"requests_total{route="/new/{id}",server="replaced",status="2xx"} 1"#))
+            #expect(!metrics.contains("/new/secret"))
+        }
+    }
 
     @Test func targetsAreDecoded() async throws {
         try await ServedHTTP.run(Self.echo) { server in

@@ -157,7 +157,7 @@ import Testing
         configuration.host = "0.0.0.0"
         await #expect(throws: HTTPServerConfiguration.Invalid.self) {
             let logger = Logger(label: "test")
-            try await HTTPServer(configuration: configuration, routes: [], logger: logger).run()
+            try await HTTPServer(configuration: configuration, routes: HTTPRoutes([]), logger: logger).run()
         }
         configuration.allowUnauthenticated = true
         #expect(throws: Never.self) { try configuration.validate() }

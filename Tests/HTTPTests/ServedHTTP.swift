@@ -27,6 +27,13 @@ struct ServedHTTP {
         _ routes: [HTTPRoute], _ configure: (inout HTTPServerConfiguration) -> Void = { _ in },
         _ body: (ServedHTTP) async throws -> Void
     ) async throws {
+        try await run(HTTPRoutes(routes), configure, body)
+    }
+
+    static func run(
+        _ routes: HTTPRoutes, _ configure: (inout HTTPServerConfiguration) -> Void = { _ in },
+        _ body: (ServedHTTP) async throws -> Void
+    ) async throws {
         // A server creates its counters before it listens, so the metrics backend must exist before that.
         _ = HTTPMetricsTests.metrics
         var configuration = HTTPServerConfiguration()

@@ -1,6 +1,7 @@
 import Foundation
 import HTTP
 import Postgres
+import SQLQueries
 import SQLText
 import TestKit
 import Testing
@@ -109,6 +110,39 @@ import Testing
             commit()
             #expect(try await scene.ask("more").text == #"{"rows":[{"one":1}],"more":false}"#)
             #expect(scene.openAPI.contains("\"/v1/q/more\""))
+        }
+    }
+
+    @Test func aPathGivesParameters() async throws {
+        let things = SQLQueryScene.things.replacing(
+            "-- @order", with: "-- @path /v1/things/{note}/of/{kind}\n-- @order")
+        try await SQLQueryScene.with(["things": things]) { scene in
+            let path = try #require(scene.queries.paths.first).path
+            #expect(scene.queries.paths.map(\.name) == ["things"])
+            let values = [("note", "k/1 %41"), ("kind", "k1")]
+            let none = try await scene.ask("things", at: path, values)
+            #expect(none.text == #"{"rows":[],"next":null}"#)
+            let found = try await scene.ask("things", at: path, [("note", "k1"), ("kind", "k1")])
+            #expect(found.text.contains(#""id":1"#) && found.header("ETag") != nil)
+            try await scene.execute("INSERT INTO \(scene.tables).things VALUES (8, 'k1', 1)")
+            let page = try await scene.ask("things", [("limit", "1")], at: path, [("note", "k1"), ("kind", "k1")])
+            #expect(page.header("Link")?.hasPrefix("</v1/things/k1/of/k1?limit=1&cursor=") == true)
+            for (query, wrong) in [([], ("kind", "k9")), ([("note", "k1")], ("kind", "k1"))] {
+                await expectProblem("/problems/invalid-parameter", 400) {
+                    try await scene.ask("things", query, at: path, [("note", "k1"), wrong])
+                }
+            }
+            #expect(
+                scene.openAPI.contains(#""/v1/things/{note}/of/{kind}":"#)
+                    && scene.openAPI.contains(#"{"name":"note","in":"path","required":true"#))
+            // All or nothing: a path that belongs to the service changes no query.
+            try scene.write("more", "-- @reads things\n-- @path /v1/orders/more\nSELECT 1 AS one")
+            let error = await #expect(throws: InvalidFolder.self) { try await scene.queries.load() }
+            #expect(
+                error?.description.contains("more.sql:2:10: /v1/orders/more takes requests from /v1/orders/{id}")
+                    == true,
+                "\(error as Any)")
+            await expectProblem("about:blank", 404) { try await scene.ask("more") }
         }
     }
 
@@ -221,7 +255,9 @@ struct SQLQueryScene {
         pool = ReadPool(postgres, ReadPoolConfiguration(), logger: .silent)
         pipeline = PipelineWatch(
             postgres, try TestKafka.clientConfiguration(), of: nil, intervalMs: 50, logger: .silent)
-        queries = SQLQuerySet(configuration, postgres, description: .openAPI(of: [.orderSummary]), logger: .silent)
+        queries = SQLQuerySet(
+            configuration, postgres, besides: ["/v1/orders/{id}"], description: .openAPI(of: [.orderSummary]),
+            logger: .silent)
         reads = SQLQueryReads(configuration, queries, pool: pool, pipeline: pipeline, maxWaitSeconds: 90)
     }
 
@@ -265,12 +301,14 @@ struct SQLQueryScene {
     }
 
     func ask(
-        _ name: String, _ query: [(String, String)] = [], headers: [(String, String)] = []
+        _ name: String, _ query: [(String, String)] = [], headers: [(String, String)] = [], at path: QueryPath? = nil,
+        _ values: [(String, String)] = []
     ) async throws -> HTTPResponse {
         try await reads.answer(
             HTTPRequest(
-                path: "/v1/q/\(name)", parameters: [(name: "name", value: name)],
-                query: query.map { (name: $0.0, value: $0.1) }, headers: headers.map { (name: $0.0, value: $0.1) }))
+                path: "/any", parameters: values.map { (name: $0.0, value: $0.1) },
+                query: query.map { (name: $0.0, value: $0.1) }, headers: headers.map { (name: $0.0, value: $0.1) }),
+            name, at: path)
     }
 
     var openAPI: String { queries.document.response(to: HTTPRequest(path: "/openapi.json")).text }

@@ -1,3 +1,4 @@
+import Foundation
 import SQLText
 import Testing
 
@@ -19,6 +20,7 @@ import Testing
             -- @param customer text max=40 default="a b" The customer's id.
             -- @param status enum(created,paid)[] items=3
             -- @param min decimal min=-1.5 max=10 required Not less = than this.
+            -- @path /v1/customers/{customer}/orders-of.it/{min}
             -- @order created_at desc, order_id
             -- @limit default=5 max=10
             -- @cache 500ms
@@ -41,6 +43,8 @@ import Testing
             query.order == [
                 .init(name: "created_at", isDescending: true), .init(name: "order_id", isDescending: false),
             ])
+        #expect(query.path?.template == "/v1/customers/{customer}/orders-of.it/{min}")
+        #expect(query.path?.parameters == ["customer", "min"])
         #expect(query.defaultLimit == 5 && query.maxLimit == 10)
         #expect(query.cacheMs == 500 && query.timeoutMs == 3_000 && query.versionColumn == "sequence")
         #expect(
@@ -74,6 +78,22 @@ import Testing
         ("-- @reads a\n-- @cache 5s 6s\nSELECT 1", "2:14: unexpected 6s"),
         ("-- @reads a\n-- @cache 5s\n-- @cache 6s\nSELECT 1", "3:5: @cache is there already"),
         ("-- @reads a\n-- @order a down\nSELECT 1", "2:11: expected COLUMN"),
+        ("-- @reads a\n-- @path v1/a\nSELECT 1", "2:10: expected a path under /v1/"),
+        ("-- @reads a\n-- @path\nSELECT 1", "2:9: expected a path under /v1/"),
+        ("-- @reads a\n-- @path /v2/a\nSELECT 1", "2:10: expected a path under /v1/"),
+        ("-- @reads a\n-- @path http://x/v1/a\nSELECT 1", "2:10: expected a path under /v1/"),
+        ("-- @reads a\n-- @path /v1/a/\nSELECT 1", "2:16: a part of a path is"),
+        ("-- @reads a\n-- @path /v1/a//b\nSELECT 1", "2:16: a part of a path is"),
+        ("-- @reads a\n-- @path /v1/../a\nSELECT 1", "2:14: a part of a path is"),
+        ("-- @reads a\n-- @path /v1/a%20\nSELECT 1", "2:14: a part of a path is"),
+        ("-- @reads a\n-- @path /v1/é\nSELECT 1", "2:14: a part of a path is"),
+        ("-- @reads a\n-- @path /v1/a{x}\n-- @param x text\nSELECT :x", "2:14: a part of a path is"),
+        ("-- @reads a\n-- @path /v1/{}\nSELECT 1", "2:14: a part of a path is"),
+        ("-- @reads a\n-- @path /v1/{x}/y/{x}\n-- @param x text\nSELECT :x", "2:20: {x} is in the path already"),
+        ("-- @reads a\n-- @path /v1/y/{x}\nSELECT 1", "2:10: there is no parameter x; declare it"),
+        ("-- @reads a\n-- @path /v1/y/{limit}\nSELECT 1", "2:10: there is no parameter limit"),
+        ("-- @reads a\n-- @path /v1/{x}\n-- @param x text[]\nSELECT :x", "2:10: x is a list"),
+        ("-- @reads a\n-- @path /v1/a /v1/b\nSELECT 1", "2:16: unexpected /v1/b"),
         ("-- @reads a\n-- é\nSELECT 'é', :y", "3:13: there is no parameter y; declare it"),
         ("-- @reads a\n-- @param x text\nSELECT 1", "2:11: the statement does not use :x"),
         ("-- @reads a\nSELECT $1", "2:8: name a parameter instead"),
@@ -89,5 +109,53 @@ import Testing
     @Test(arguments: ["Q", "a_b", "", "1a", String(repeating: "a", count: 61)])
     func aNameThatIsNone(_ name: String) {
         #expect(throws: InvalidFolder.self) { try Self.query("-- @reads a\nSELECT 1", named: name) }
+    }
+
+    // MARK: paths of several queries
+
+    @Test(arguments: [
+        ("/v1/things/{id}", "/v1/things/{name}", true), ("/v1/things/{id}", "/v1/things/search", false),
+        ("/v1/things/{id}/a", "/v1/things/{id}/b", false), ("/v1/things/{id}", "/v1/things/{id}/b", false),
+        ("/v1/things", "/v1/things", true),
+    ]) func twoQueriesHaveTwoPaths(_ first: String, _ second: String, _ isRefused: Bool) throws {
+        let problems = try Self.problems(of: ["a": first, "b": second], besides: [])
+        #expect(problems.count == (isRefused ? 1 : 0), "\(problems)")
+        if let problem = problems.first {
+            #expect(
+                problem.hasSuffix("a.sql:2:10 has this path already") && problem.contains("b.sql:2:10: "), "\(problem)")
+        }
+    }
+
+    @Test(arguments: [
+        ("/v1/orders/{x}", "the service itself answers /v1/orders/{id}"),
+        ("/v1/orders/search", "/v1/orders/search takes requests from /v1/orders/{id}"),
+        ("/v1/q/search", "/v1/q/search takes requests from /v1/q/{name}"),
+        // The built-in path is literal where this one is not, so it keeps its requests.
+        ("/v1/customers/{x}/{y}", nil), ("/v1/{x}/{y}", nil), ("/v1/products/search", nil), ("/v1/orders", nil),
+    ]) func aFileTakesNothingFromTheService(_ path: String, _ expected: String?) throws {
+        let builtIn = ["/v1/orders/{id}", "/v1/customers/{id}/orders", "/v1/q/{name}", "/"]
+        let problems = try Self.problems(of: ["a": path], besides: builtIn)
+        #expect(problems.count == (expected == nil ? 0 : 1), "\(problems)")
+        #expect(expected.map { problems.first?.contains("a.sql:2:10: " + $0) == true } ?? true, "\(problems)")
+    }
+
+    /// What is wrong with a folder whose queries have these paths.
+    private static func problems(of paths: [String: String], besides builtIn: [String]) throws -> [String] {
+        let folder = FileManager.default.temporaryDirectory.appending(path: "millrace-paths-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        for (name, path) in paths {
+            let names = path.matches(of: #/\{([a-z]+)\}/#).map { String($0.1) }
+            let parameters = names.map { "-- @param \($0) text\n" }.joined()
+            let columns = (["1"] + names.map { ":" + $0 }).joined(separator: ", ")
+            try "-- @reads x\n-- @path \(path)\n\(parameters)SELECT \(columns)"
+                .write(to: folder.appending(path: name + ".sql"), atomically: true, encoding: .utf8)
+        }
+        do throws(InvalidFolder) {
+            _ = try QueryFolders([folder.path], besides: builtIn)
+            return []
+        } catch {
+            return error.problems.map(\.description)
+        }
     }
 }

@@ -115,6 +115,21 @@ import WireJSON
         #expect(QueryCursor.position(in: two, of: query, arguments) == nil)
     }
 
+    @Test func aPathGivesAValueOnce() throws {
+        let query = try QueryFileTests.query("-- @reads a\n-- @path /v1/x/{id}\n-- @param id text max=3\nSELECT :id")
+        #expect(try QueryRequest([], path: ["id": "a/b"], of: query).arguments == [.one(.text("a/b"))])
+        #expect(try QueryRequest([("id", "a")], of: query).arguments == [.one(.text("a"))])
+        for (given, value, detail) in [
+            ([("id", "a")], "a", "is given by the path"), ([], "abcd", "must not have more than 3 characters"),
+            ([], "a\n", "must not have control characters"),
+        ] {
+            let error = #expect(throws: QueryRequest.Invalid.self) {
+                try QueryRequest(given.map { (name: $0.0, value: $0.1) }, path: ["id": value], of: query)
+            }
+            #expect(error?.complaints == [ParameterComplaint(parameter: "id", detail: detail)])
+        }
+    }
+
     @Test func theSameRequestHasTheSameText() throws {
         func text(_ parameters: [(name: String, value: String)]) throws -> String {
             try QueryRequest(parameters, of: query).canonicalText

@@ -5,7 +5,7 @@ import { count, money, moment, utc } from "./format.js";
 
 /** The query of each panel, with the paths that may answer it. */
 const PRODUCTS = ["v1/products/search", "v1/q/product-search"];
-const HISTORY = ["v1/customers/{id}/history", "v1/q/customer-orders"];
+const HISTORY = ["v1/customers/{customer}/history", "v1/q/customer-orders"];
 /** Time after the last key press before a search is sent. */
 const PAUSE_MS = 250;
 
@@ -21,11 +21,12 @@ export async function servedPaths() {
   }
 }
 
-/** @returns {URL} the address of a path, with the value in its `{id}` or as a parameter of this name */
+/** @returns {URL} the address of a path, with the value in its `{name}` or as a parameter of this name */
 export function address(path, name, value) {
-  const isPart = path.includes("{id}");
-  const url = new URL(path.replace("{id}", encodeURIComponent(value)), document.baseURI);
-  if (!isPart) url.searchParams.set(name, value);
+  const part = `{${name}}`;
+  // A function, because `$` has a meaning in a text that replaces.
+  const url = new URL(path.replace(part, () => encodeURIComponent(value)), document.baseURI);
+  if (!path.includes(part)) url.searchParams.set(name, value);
   url.searchParams.set("limit", "10");
   return url;
 }

@@ -43,7 +43,7 @@ enum Problems {
     static func readModelBehind(current: Int64?, requested: Int64, retryAfterSeconds: Int) -> Problem {
         Problem(
             status: 503, type: behindType, title: "The read model is not that far yet",
-            detail: "The order has not reached the requested version in the read model. Ask again, or ask to wait.",
+            detail: "The read model has not reached the requested version. Ask again, or ask to wait.",
             members: [
                 ("currentVersion", current.map { number($0) } ?? Array("null".utf8)),
                 ("requestedVersion", number(requested)),

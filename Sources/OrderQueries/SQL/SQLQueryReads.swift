@@ -31,12 +31,16 @@ final class SQLQueryReads: Sendable {
         keepsAnswers = configuration.cacheBytes > 0
     }
 
-    /// `GET /v1/q/{name}`.
-    func answer(_ request: HTTPRequest) async throws -> HTTPResponse {
-        let (query, generation) = try queries.query(request.parameter("name"))
+    /// `GET /v1/q/{name}`, and the paths of queries.
+    ///
+    /// - Parameter path: the query's own path, if the request came by it.
+    func answer(_ request: HTTPRequest, _ name: String, at path: QueryPath?) async throws -> HTTPResponse {
+        let (query, generation) = try queries.query(name)
         let asked: QueryRequest
         do {
-            asked = try QueryRequest(request.query, of: query.query)
+            let inPath = (path?.parameters ?? []).map { ($0, request.parameter($0)) }
+            asked = try QueryRequest(
+                request.query, path: Dictionary(uniqueKeysWithValues: inPath), of: query.query)
         } catch {
             throw Problems.invalidParameters(error.complaints)
         }
@@ -58,7 +62,8 @@ final class SQLQueryReads: Sendable {
         if let minVersion = asked.minVersion, Self.isBehind(page, asked) {
             throw Problems.readModelBehind(current: page.version, requested: minVersion, retryAfterSeconds: 1)
         }
-        return response(page, asked, freshness, request)
+        let address = path.map { $0.text { NextLink.encoded(request.parameter($0)) } } ?? QueryDocumentation.path(name)
+        return response(page, asked, freshness, request, address)
     }
 
     private static func isBehind(_ page: QueryPage, _ asked: QueryRequest) -> Bool {
@@ -115,7 +120,8 @@ final class SQLQueryReads: Sendable {
     // MARK: responses
 
     private func response(
-        _ page: QueryPage, _ asked: QueryRequest, _ freshness: PipelineWatch.Freshness, _ request: HTTPRequest
+        _ page: QueryPage, _ asked: QueryRequest, _ freshness: PipelineWatch.Freshness, _ request: HTTPRequest,
+        _ address: String
     ) -> HTTPResponse {
         let tag = EntityTag(of: page.json.span)
         var headers = [
@@ -123,7 +129,7 @@ final class SQLQueryReads: Sendable {
             (name: "X-As-Of", value: freshness.asOf?.description ?? "unknown"),
         ]
         if let next = page.next {
-            headers.append((name: "Link", value: NextLink.text(request.path, request.query, cursor: next)))
+            headers.append((name: "Link", value: NextLink.text(address, request.query, cursor: next)))
         }
         let wait = Preferences(field: request.header("prefer")).waitSeconds
         if asked.minVersion != nil, let wait {

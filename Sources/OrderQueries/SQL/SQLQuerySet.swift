@@ -21,6 +21,7 @@ final class SQLQuerySet: Sendable {
     }
 
     private let configuration: SQLQueryConfiguration
+    private let builtInPaths: [String]
     private let session: PostgresSession
     private let logger: Logger
     /// The description of the API without these queries.
@@ -30,12 +31,15 @@ final class SQLQuerySet: Sendable {
     private static let timeoutMs = 5_000
     static let refreshInterval = Duration.seconds(2)
 
-    /// - Parameter description: the description of the API without these queries.
+    /// - Parameters:
+    ///   - builtInPaths: the paths that are served without these queries.
+    ///   - description: the description of the API without these queries.
     init(
-        _ configuration: SQLQueryConfiguration, _ postgres: PostgresConfiguration, description: StaticFile,
-        logger: Logger
+        _ configuration: SQLQueryConfiguration, _ postgres: PostgresConfiguration, besides builtInPaths: [String],
+        description: StaticFile, logger: Logger
     ) {
         self.configuration = configuration
+        self.builtInPaths = builtInPaths
         self.description = description
         state = Mutex(State(document: description))
         var postgres = postgres
@@ -61,6 +65,12 @@ final class SQLQuerySet: Sendable {
         return isKnown ? "q/" + (name ?? "") : "q/other"
     }
 
+    /// The queries that have their own paths, by name.
+    var paths: [(name: String, path: QueryPath)] {
+        let folders = state.withLock { $0.folders }
+        return (folders?.queries ?? [:]).compactMap { name, query in query.path.map { (name, $0) } }
+    }
+
     /// The description of the API, including the queries.
     var document: StaticFile { state.withLock { $0.document } }
 
@@ -77,7 +87,7 @@ final class SQLQuerySet: Sendable {
     /// - Throws: as ``load()``.
     func prepare() async throws -> @Sendable () -> Void {
         guard !configuration.folders.isEmpty else { return {} }
-        let folders = try QueryFolders(configuration.folders)
+        let folders = try QueryFolders(configuration.folders, besides: builtInPaths)
         let connection = try await session.connection()
         let schemas = try await LiveSchemas.load(connection)
         let prepared = try await folders.prepared(in: schemas, role: configuration.role, on: connection)

@@ -50,8 +50,10 @@ public enum CommandServiceProgram: DaemonProgram {
         }
         let routes = domains.flatMap { $0.routes(bus, name) }.compactMap { HTTPRoute($0) }
         let work = CommandBusService(bus, context, workers: feature.commands.bus.connections)
-        try await HTTPServer.watched(feature.http.configuration, routes: routes + [description], in: context)
-            .serve(before: work)
+        try await HTTPServer.watched(
+            feature.http.configuration, routes: HTTPRoutes(routes + [description]), in: context
+        )
+        .serve(before: work)
     }
 }
 

@@ -7,7 +7,7 @@ public import ServiceLifecycle
 extension HTTPServer {
     /// Creates the server of a daemon. Its threads are watched, and the daemon becomes ready when the server listens.
     public static func watched(
-        _ configuration: HTTPServerConfiguration, routes: [HTTPRoute], in context: DaemonContext
+        _ configuration: HTTPServerConfiguration, routes: HTTPRoutes, in context: DaemonContext
     ) -> HTTPServer {
         let (health, condition) = (context.health, "http")
         health.notReady(condition, because: "does not listen yet")

@@ -23,7 +23,7 @@ public enum QueryServiceProgram: DaemonProgram {
             http = HTTPSettings(from: reader, for: .queries, port: 8_080)
             queries = QuerySettings(from: reader)
             page = PageSettings(from: reader)
-            sql = SQLQuerySettings(from: reader)
+            sql = SQLQuerySettings(from: reader, besides: queries.configuration.builtInPaths)
             queries.configuration.sql = sql.configuration
         }
 
@@ -54,7 +54,8 @@ public enum QueryServiceProgram: DaemonProgram {
     public static func check(_ feature: Feature, on connection: PostgresConnection) async throws -> [String] {
         let sql = feature.sql.configuration
         guard !sql.folders.isEmpty else { return [] }
-        let prepared = try await QueryFolders(sql.folders).prepared(
+        let folders = try QueryFolders(sql.folders, besides: feature.queries.configuration.builtInPaths)
+        let prepared = try await folders.prepared(
             in: LiveSchemas.load(connection), role: sql.role, on: connection)
         return prepared.missing.map { "\($0)" }
     }

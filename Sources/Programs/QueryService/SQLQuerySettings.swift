@@ -5,12 +5,14 @@ internal import SQLText
 internal import Settings
 
 /// `[sql_queries]`: the queries in SQL files.
-struct SQLQuerySettings: FeatureSettings {
+struct SQLQuerySettings: Sendable {
     let configuration: SQLQueryConfiguration
 
-    init(from reader: SettingsReader) {
+    /// - Parameter builtInPaths: the paths that files may not take.
+    init(from reader: SettingsReader, besides builtInPaths: [String]) {
         let section = reader.section(
-            "sql_queries", "Queries that are files of SQL, answered at /v1/q/NAME; docs/sql-queries.md.")
+            "sql_queries",
+            "Queries that are files of SQL, answered at /v1/q/NAME and at their own paths; docs/sql-queries.md.")
         var sql = SQLQueryConfiguration()
         sql.folders = section.strings(
             "folders", default: [],
@@ -32,7 +34,7 @@ struct SQLQuerySettings: FeatureSettings {
                 file's time at most, and until pipeline_interval_ms after a read model of the query has changed.
                 """) << 20
         do {
-            _ = try QueryFolders(sql.folders)
+            _ = try QueryFolders(sql.folders, besides: builtInPaths)
         } catch {
             for problem in error.problems { section.reject("folders", "\(problem)") }
         }

@@ -1,6 +1,7 @@
 -- The statements of an account, the latest month first.
 --
 -- @reads accounts
+-- @path /v1/accounts/{account}/statements
 -- @param account text required max=255 The account's id.
 -- @order month desc
 -- @limit default=12 max=120

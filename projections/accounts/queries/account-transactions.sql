@@ -1,6 +1,7 @@
 -- What moved on an account, the latest first, each with the balance after it.
 --
 -- @reads accounts
+-- @path /v1/accounts/{account}/transactions
 -- @param account text required max=255 The account's id.
 -- @param from timestamp Only what happened then or later.
 -- @param to timestamp Only what happened before.

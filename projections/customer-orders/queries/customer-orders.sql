@@ -1,6 +1,7 @@
 -- The orders of a customer, the latest first, each with its items as a page shows them.
 --
 -- @reads customer-orders
+-- @path /v1/customers/{customer}/history
 -- @param customer text required max=255 The customer's id.
 -- @param status enum(created,confirmed,cancelled)[] Only orders of these statuses.
 -- @order created_at desc, order_id desc

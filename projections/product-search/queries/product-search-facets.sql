@@ -1,6 +1,7 @@
 -- How many products of each category a search finds, of the first 5,000 that it finds.
 --
 -- @reads product-search
+-- @path /v1/products/search/facets
 -- @param q text max=200 default="" What to look for, as in product-search.
 -- @param min_price decimal min=0 Only products that cost as much or more.
 -- @param max_price decimal min=0 Only products that cost as much or less.

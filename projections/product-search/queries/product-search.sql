@@ -5,6 +5,7 @@
 -- most a hundred more.
 --
 -- @reads product-search
+-- @path /v1/products/search
 -- @param q text max=200 default="" What to look for.
 -- @param category text max=100 Only products of this category.
 -- @param min_price decimal min=0 Only products that cost as much or more.

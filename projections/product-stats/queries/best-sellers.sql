@@ -1,6 +1,7 @@
 -- The products that sell best, by units.
 --
 -- @reads product-stats
+-- @path /v1/products/best-sellers
 -- @param currency text max=3 Only sales in this currency.
 -- @order units desc, product_id, currency
 -- @limit default=20 max=100
