@@ -2,7 +2,7 @@
 public enum FolderTemplate {
     /// The texts of the files, by name.
     public static func files(name: String) -> [String: String] {
-        projection(name).merging(query(name)) { first, _ in first }
+        projection(name).merging(query(name)) { first, _ in first }.merging(sample) { first, _ in first }
     }
 
     private static func query(_ name: String) -> [String: String] {
@@ -43,6 +43,11 @@ public enum FolderTemplate {
             [envelope]
             format = "millrace"
 
+            # A topic whose records are others says so, in keys of [envelope] and unknown_types:
+            # [topics."crm.customers"]
+            # format = "changelog"
+            # unknown_types = "fail"
+
             """,
             "schema.sql": """
             -- The tables of this version. They are made once, in a schema of the version's own.
@@ -68,25 +73,28 @@ public enum FolderTemplate {
                 entries = balances.entries + excluded.entries;
 
             """,
-            "tests/two-deposits.toml": """
-            # Events in, rows out. `millrace projection test` compares; `millrace projection check` applies the same
-            # events in other orders and batches, and says whether the rows are always the same.
-
-            [[events]]
-            type = "MoneyDeposited"
-            id = "account-1"
-            payload = { amount = "10.50" }
-
-            [[events]]
-            type = "MoneyDeposited"
-            id = "account-1"
-            payload = { amount = "0.25" }
-
-            [[expect]]
-            query = "SELECT account, balance, entries FROM balances ORDER BY account"
-            rows = [["account-1", "10.75", "2"]]
-
-            """,
         ]
     }
+
+    private static let sample = [
+        "tests/two-deposits.toml": """
+        # Events in, rows out. `millrace projection test` compares; `millrace projection check` applies the same
+        # events in other orders and batches, and says whether the rows are always the same.
+
+        [[events]]
+        type = "MoneyDeposited"
+        id = "account-1"
+        payload = { amount = "10.50" }
+
+        [[events]]
+        type = "MoneyDeposited"
+        id = "account-1"
+        payload = { amount = "0.25" }
+
+        [[expect]]
+        query = "SELECT account, balance, entries FROM balances ORDER BY account"
+        rows = [["account-1", "10.75", "2"]]
+
+        """
+    ]
 }

@@ -34,12 +34,7 @@ public struct InlineProjection: Sendable {
     public func apply(_ events: [SQLEvent], in transaction: PostgresTransaction) async throws {
         var own: [SQLEvent] = []
         for event in events where topics.contains(event.topic) {
-            if folder.handles(event.type) {
-                own.append(event)
-            } else if folder.unknownTypes == .fail {
-                throw EventFailure(
-                    "unknown_type", "the folder has no statement for the event's type", eventID: event.eventID)
-            }
+            if try folder.takes(event) { own.append(event) }
         }
         if own.isEmpty { return }
         try await projection.apply(own, in: transaction)
@@ -47,8 +42,9 @@ public struct InlineProjection: Sendable {
 
     /// The reason why commands cannot apply a folder; nil if they can.
     static func obstacle(_ folder: ProjectionFolder) -> String? {
-        folder.envelope.readsPlainEvents
-            ? nil : "its [envelope] is not that of Millrace's own events, and commands make no other ones"
+        folder.readsPlainEvents
+            ? nil
+            : "its [envelope], or that of a topic, is not that of Millrace's own events, and commands make no other ones"
     }
 }
 

@@ -12,8 +12,8 @@ struct ProjectionFileSettings: SettingsDeclaration {
     var unknownTypes: UnknownTypePolicy
     var typeOrder: [String]
     var uncheckedColumns: [String]
-    var format: EnvelopeMapping.Format
-    var envelope: EnvelopeMapping
+    /// For topics that have no table of their own.
+    var envelope: EnvelopeSettings
 
     init(from reader: SettingsReader) {
         let section = reader.section("projection", "What the read model is, and how its statements see events.")
@@ -51,8 +51,7 @@ struct ProjectionFileSettings: SettingsDeclaration {
             gap becomes a dead letter, and later ones of its key wait behind it. For ledgers. Needs order "key".
             """)
         unknownTypes = section.choice(
-            "unknown_types", default: UnknownTypePolicy.ignore,
-            "What becomes of an event whose type has no statement: it is counted and passed over, or it fails.")
+            "unknown_types", default: UnknownTypePolicy.ignore, Self.unknownTypesText)
         typeOrder = section.strings(
             "types", default: [],
             """
@@ -65,57 +64,53 @@ struct ProjectionFileSettings: SettingsDeclaration {
             Columns, as table.column, that `millrace projection check` and the verification of a version do not \
             compare: an id that a sequence makes, or the time of writing.
             """)
-        let envelope = reader.section("envelope", "Where the fields of an event stand in a record.")
-        format = envelope.choice(
-            "format", default: EnvelopeMapping.Format.millrace,
+        envelope = EnvelopeSettings(
+            from: reader.section("envelope", "Where the fields of an event stand in a record."))
+        let tables = reader.sections(
+            in: "topics",
             """
-            The form of the records: Millrace's own events, Debezium's outbox event router, CloudEvents (structured or \
-            binary), or a changelog (the value is a row, a record without a value deletes it).
+            What is different for a topic, [topics."NAME"]: keys of [envelope], and unknown_types. What it does not say \
+            is as in [envelope] and [projection]; with a format of its own, nothing of [envelope] holds for it.
             """)
-        self.envelope = EnvelopeMapping.preset(format)
-        readFields(envelope)
+        for (topic, table) in tables {
+            let own = TopicSettings(from: table, changing: envelope, unknownTypes)
+            check(table, topic)
+            if strictSequence && topics.contains(topic) && !own.envelope.hasSequence {
+                table.reject("strict_sequence needs the sequence of each event: say where it stands, sequence = …")
+            }
+            topicSettings[topic] = own
+        }
         check(section)
     }
 
-    private mutating func readFields(_ section: SectionReader) {
-        let fields: [(String, any Field)] = [
-            ("event_id", \.eventID), ("type", \.type), ("aggregate_type", \.aggregateType),
-            ("aggregate_id", \.aggregateID), ("sequence", \.sequence), ("occurred_at", \.occurredAt),
-            ("version", \.version), ("correlation_id", \.correlationID), ("metadata", \.metadata),
-            ("payload", \.payload),
-        ]
-        for (key, path) in fields {
-            let text = section.optionalString(
-                key, example: "/" + key,
-                "Where \(key) stands, when it is not where the format has it: \(FieldReference.forms); several with |."
-            ) { FieldReference.list($0) == nil ? "expected \(FieldReference.forms)" : nil }
-            if let text, let references = FieldReference.list(text) {
-                changes.append((path, references))
-                mapped.append((key, text))
-            }
+    /// What is different for a topic.
+    private struct TopicSettings {
+        let envelope: EnvelopeSettings
+        let unknownTypes: UnknownTypePolicy
+        let definition: [String]
+
+        init(
+            from section: SectionReader, changing envelope: EnvelopeSettings, _ unknownTypes: UnknownTypePolicy
+        ) {
+            self.envelope = EnvelopeSettings(from: section, changing: envelope)
+            self.unknownTypes = section.choice(
+                "unknown_types", default: unknownTypes, ProjectionFileSettings.unknownTypesText)
+            definition =
+                self.envelope.ownDefinition
+                + (section.isConfigured("unknown_types") ? ["unknown_types \(self.unknownTypes.rawValue)"] : [])
         }
-        let tombstone = section.optionalString(
-            "tombstone_type", example: "Deleted",
-            "The event type of a record without a value; \"\" passes such records over.")
-        for (path, references) in changes { envelope[keyPath: path] = references }
-        if let tombstone { envelope.tombstoneType = tombstone.isEmpty ? nil : tombstone }
-        tombstoneType = tombstone
     }
 
-    private typealias Field = WritableKeyPath<EnvelopeMapping, [FieldReference]> & Sendable
+    private static let unknownTypesText =
+        "What becomes of an event whose type has no statement: it is counted and passed over, or it fails."
 
-    /// The mapped fields that differ from the format.
-    private var changes: [(field: any Field, references: [FieldReference])] = []
-    /// The same in the notation of the file.
-    private var mapped: [(key: String, text: String)] = []
-    private var tombstoneType: String?
+    private var topicSettings: [String: TopicSettings] = [:]
 
-    /// The reader of records for this file.
-    var reader: EnvelopeReader {
-        EnvelopeReader(format) { mapping in
-            for (path, references) in changes { mapping[keyPath: path] = references }
-            if let tombstoneType { mapping.tombstoneType = tombstoneType.isEmpty ? nil : tombstoneType }
-        }
+    /// The policy of each topic.
+    var policies: TopicPolicies {
+        TopicPolicies(
+            common: TopicPolicy(envelope: envelope.reader, unknownTypes: unknownTypes),
+            own: topicSettings.mapValues { TopicPolicy(envelope: $0.envelope.reader, unknownTypes: $0.unknownTypes) })
     }
 
     /// A text of all settings that determine the rows. The order of topics does not.
@@ -123,17 +118,31 @@ struct ProjectionFileSettings: SettingsDeclaration {
         var lines = [
             "topics \(topics.sorted())", "mode \(mode.rawValue)", "order \(order.rawValue)",
             "strict_sequence \(strictSequence)", "unknown_types \(unknownTypes.rawValue)", "types \(typeOrder)",
-            "format \(format.rawValue)", "tombstone_type \(tombstoneType ?? "∅")",
         ]
-        lines += mapped.map { "\($0.key) \($0.text)" }
+        lines += envelope.definition
+        for (topic, settings) in topicSettings.sorted(by: { $0.key < $1.key }) {
+            lines += settings.definition.map { "topic \(topic.debugDescription) \($0)" }
+        }
         return lines.joined(separator: "\n")
     }
 
     private func check(_ section: SectionReader) {
         if topics.isEmpty { section.reject("topics", "names no topic") }
         if strictSequence && order == .none { section.reject("strict_sequence", "needs order = \"key\"") }
-        if strictSequence && envelope.sequence.isEmpty {
+        let usesEnvelope = topics.contains { topicSettings[$0] == nil }
+        if strictSequence && usesEnvelope && !envelope.hasSequence {
             section.reject("strict_sequence", "needs envelope.sequence, which this format does not have")
+        }
+    }
+
+    /// Checks the name of a topic's table.
+    private func check(_ table: SectionReader, _ topic: String) {
+        if topics.contains(topic) { return }
+        // Without quotes, TOML takes each dot for a table in a table.
+        if let meant = topics.first(where: { $0.hasPrefix(topic + ".") }) {
+            table.reject("a topic's name with dots needs quotes: [topics.\"\(meant)\"]")
+        } else {
+            table.reject("is no topic of projection.topics; name it there, or remove the table")
         }
     }
 

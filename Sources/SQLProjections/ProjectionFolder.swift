@@ -14,12 +14,11 @@ public struct ProjectionFolder: Sendable {
     public let mode: ProjectionMode
     public let order: DeadLetterRoute.Order
     public let strictSequence: Bool
-    public let unknownTypes: UnknownTypePolicy
     /// The script that creates the version's tables. It runs once.
     public let schema: SQLFile
     /// The handlers in the order in which they run in batch mode.
     let handlers: [EventHandler]
-    let envelope: EnvelopeReader
+    let policies: TopicPolicies
     /// Columns, as `table.column`, whose values may depend on how the events are applied.
     let uncheckedColumns: [String]
     /// The digests of everything that determines the rows.
@@ -60,8 +59,7 @@ public struct ProjectionFolder: Sendable {
         mode = settings.mode
         order = settings.order
         strictSequence = settings.strictSequence
-        unknownTypes = settings.unknownTypes
-        envelope = settings.reader
+        policies = settings.policies
         uncheckedColumns = settings.uncheckedColumns
 
         var problems: [FolderProblem] = []
@@ -129,22 +127,17 @@ public struct ProjectionFolder: Sendable {
 
     /// Whether any statement handles events of this type.
     func handles(_ type: String) -> Bool { handlers.contains { $0.type == nil || $0.type == type } }
-}
 
-/// Checks `schema.sql` for statements that are not allowed.
-enum SchemaScript {
-    private static let transactions: Set<String> = ["begin", "commit", "rollback", "start", "abort", "savepoint"]
-
-    /// - Throws: if a statement would end the transaction in which the script runs.
-    static func check(_ file: SQLFile) throws(FolderProblem) {
-        let tokens = try SQLScanner.tokens(of: file)
-        for statement in tokens.split(whereSeparator: { $0.token == .semicolon }) {
-            guard let first = statement.first, case .word(let word) = first.token, transactions.contains(word) else {
-                continue
-            }
-            throw FolderProblem(
-                "schema.sql runs in one transaction with its registration; leave \(word.uppercased()) out",
-                at: file.place(at: first.range.lowerBound))
-        }
+    /// Whether an event is applied. Otherwise it is passed over.
+    ///
+    /// - Throws: if no statement handles its type, and its topic must have only known types.
+    func takes(_ event: SQLEvent) throws(EventFailure) -> Bool {
+        if handles(event.type) { return true }
+        guard policies[event.topic].unknownTypes == .fail else { return false }
+        throw EventFailure(
+            "unknown_type", "the folder has no statement for the event's type", eventID: event.eventID)
     }
+
+    /// Whether all topics have Millrace's own events, each field where they have it.
+    var readsPlainEvents: Bool { topics.allSatisfy { policies[$0].envelope.readsPlainEvents } }
 }

@@ -47,13 +47,9 @@ public struct SQLProjection: Projection {
     }
 
     public func decode(_ record: borrowing RecordView) throws(EventFailure) -> DecodedRecord<SQLEvent> {
-        guard let event = try folder.envelope.event(of: copy record) else { return .skipped(.tombstone) }
-        guard folder.handles(event.type) else {
-            guard folder.unknownTypes == .fail else { return .skipped(.unknownType) }
-            throw EventFailure(
-                "unknown_type", "the folder has no statement for the event's type", eventID: event.eventID)
-        }
-        return .event(event.identity, event)
+        let envelope = folder.policies[record.topicPartition.topic].envelope
+        guard let event = try envelope.event(of: copy record) else { return .skipped(.tombstone) }
+        return try folder.takes(event) ? .event(event.identity, event) : .skipped(.unknownType)
     }
 
     public func reads(for events: [SQLEvent]) -> [(Statement, Parameters)] {

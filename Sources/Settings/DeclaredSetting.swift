@@ -1,6 +1,9 @@
 /// A declared section with its settings, in order.
 struct DeclaredSection: Sendable {
+    /// The name in the file: `outer.inner`, or `outer."any name"` for a section with a free name.
     let name: String
+    /// The keys of the tables that lead to it.
+    let path: [String]
     let documentation: String
     var settings: [DeclaredSetting] = []
 }

@@ -6,6 +6,8 @@
 public struct SectionReader {
     let reader: SettingsReader
     let name: String
+    /// The keys of the tables that lead to the section.
+    let path: [String]
     let index: Int
 
     // MARK: text
@@ -66,7 +68,7 @@ public struct SectionReader {
         setting.exampleText = TOMLText.string(example)
         setting.isRequired = true
         setting.environmentName = environment
-        let found = reader.value(of: setting, in: name)
+        let found = reader.value(of: setting, at: path)
         let isOnCommandLine = if case .commandLine? = found?.origin { true } else { false }
         let variable = environment ?? setting.variable(in: name)
         return read(setting, show: { TOMLText.string(withoutPassword(url: $0)) }) { value throws(Rejection) in
@@ -172,7 +174,7 @@ public struct SectionReader {
     public func secret(_ key: String, example: String, _ documentation: String) -> Secret? {
         var setting = DeclaredSetting(key: key, documentation: documentation)
         setting.exampleText = "{ file = \(TOMLText.string(example)) }"
-        guard let found = reader.value(of: setting, in: name) else {
+        guard let found = reader.value(of: setting, at: path) else {
             declare(setting)
             return nil
         }
@@ -193,7 +195,7 @@ public struct SectionReader {
     public func secretFiles(_ key: String, _ documentation: String) -> [String] {
         var setting = DeclaredSetting(key: key, documentation: documentation)
         setting.defaultText = TOMLText.strings([])
-        let origin = reader.value(of: setting, in: name)?.origin ?? .defaultValue
+        let origin = reader.value(of: setting, at: path)?.origin ?? .defaultValue
         let names = read(setting, show: TOMLText.strings) { value throws(Rejection) in try value.strings() } ?? []
         return names.map { reader.file($0, isSecret: true, namedAt: origin) }
     }
@@ -206,7 +208,7 @@ public struct SectionReader {
     public func file(_ key: String, isSecret: Bool, _ documentation: String) -> String {
         var setting = DeclaredSetting(key: key, documentation: documentation)
         setting.defaultText = TOMLText.string("")
-        let origin = reader.value(of: setting, in: name)?.origin ?? .defaultValue
+        let origin = reader.value(of: setting, at: path)?.origin ?? .defaultValue
         let path =
             read(setting, show: TOMLText.string) { value throws(Rejection) in try value.string { _ in nil } } ?? ""
         return path.isEmpty ? "" : reader.file(path, isSecret: isSecret, namedAt: origin)
@@ -231,7 +233,7 @@ public struct SectionReader {
         setting.exampleText = examples.map { "\(TOMLText.key($0.key)) = \($0.value)" }.joined(separator: "\n")
         var entries: [String: (text: String, origin: Origin, isSecret: Bool)] = [:]
         for layer in reader.layers {
-            guard let found = layer.value(at: reader.path(of: name) + [key]) else { continue }
+            guard let found = layer.value(at: path + [key]) else { continue }
             guard case .table(let table) = found.value else {
                 report(
                     Rejection(text: "expected a section, [\(name).\(key)], found \(found.value.kind)"), about: key,
@@ -270,9 +272,16 @@ public struct SectionReader {
         report(Rejection(text: problem), about: key, at: setting?.origin ?? .defaultValue)
     }
 
-    /// Reports a problem of the whole section.
-    public func reject(_ problem: String) {
-        reader.report(SettingsProblem(origin: nil, key: name, text: problem))
+    /// Reports a problem of the whole section, at the place where it begins, if it was configured.
+    public func reject(_ problem: String, suggestion: String? = nil) {
+        let origin = reader.layers.lazy.compactMap { $0.value(at: path)?.origin }.first
+        reader.report(SettingsProblem(origin: origin, key: name, text: problem, suggestion: suggestion))
+    }
+
+    /// Whether a setting that was declared before has a value that is not its default.
+    public func isConfigured(_ key: String) -> Bool {
+        guard let setting = reader.sections[index].settings.first(where: { $0.key == key }) else { return false }
+        return if case .defaultValue = setting.origin { false } else { true }
     }
 
     /// Whether a setting was declared in this section.
@@ -295,7 +304,7 @@ public struct SectionReader {
         var setting = declared
         setting.shownText = setting.defaultText
         defer { declare(setting) }
-        guard let found = reader.value(of: setting, in: name) else {
+        guard let found = reader.value(of: setting, at: path) else {
             if setting.isRequired, !reader.isIncomplete { reportMissing(setting) }
             return nil
         }

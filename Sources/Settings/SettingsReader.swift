@@ -70,9 +70,34 @@ public final class SettingsReader {
     ///   - name: the name in the file, `[name]`. `outer.inner` is a section within one that was declared before.
     ///   - documentation: one sentence that the default file shows above the section.
     public func section(_ name: String, _ documentation: String) -> SectionReader {
-        precondition(!sections.contains { $0.name == name }, "section \(name) is declared twice")
-        sections.append(DeclaredSection(name: name, documentation: documentation))
-        return SectionReader(reader: self, name: name, index: sections.count - 1)
+        declare(name, at: name.split(separator: ".").map(String.init), documentation)
+    }
+
+    /// Declares a section whose keys are free names, each with a section of its own: `[outer."any name"]`.
+    ///
+    /// The names come from the layers. So the sections must have equal declarations.
+    ///
+    /// - Parameters:
+    ///   - outer: the name of the outer section.
+    ///   - documentation: one sentence about each of the sections.
+    /// - Returns: the sections, ordered by their free names.
+    public func sections(
+        in outer: String, _ documentation: String
+    ) -> [(freeName: String, section: SectionReader)] {
+        let outerSection = section(outer, documentation)
+        let names = layers.reduce(into: Set<String>()) { names, layer in
+            guard case .table(let table)? = layer.value(at: outerSection.path)?.value else { return }
+            names.formUnion(table.keys)
+        }
+        return names.sorted().map { name in
+            (name, declare("\(outer).\(TOMLText.key(name))", at: outerSection.path + [name], documentation))
+        }
+    }
+
+    private func declare(_ name: String, at path: [String], _ documentation: String) -> SectionReader {
+        precondition(!sections.contains { $0.path == path }, "section \(name) is declared twice")
+        sections.append(DeclaredSection(name: name, path: path, documentation: documentation))
+        return SectionReader(reader: self, name: name, path: path, index: sections.count - 1)
     }
 
     func report(_ problem: SettingsProblem) {
@@ -98,9 +123,11 @@ public final class SettingsReader {
     }
 
     /// The effective value of a setting: that of the highest layer that contains it.
-    func value(of setting: DeclaredSetting, in section: String) -> LocatedValue? {
+    ///
+    /// - Parameter path: the path of its section.
+    func value(of setting: DeclaredSetting, at path: [String]) -> LocatedValue? {
         for (depth, layer) in layers.enumerated() {
-            if let found = layer.value(at: path(of: section) + [setting.key]) { return found }
+            if let found = layer.value(at: path + [setting.key]) { return found }
             // A variable with a common name comes directly below the variables MILLRACE_….
             if depth == 1, let name = setting.environmentName, let text = sources.environment[name], !text.isEmpty {
                 return LocatedValue(origin: .environment(name), value: .text(text))
@@ -118,15 +145,11 @@ public final class SettingsReader {
             .map(\.element)
     }
 
-    func path(of section: String) -> [String] {
-        section.split(separator: ".").map(String.init)
-    }
-
     private func reportUnknown(in layer: SettingsLayer) {
-        let outer = sections.map(\.name).filter { !$0.contains(".") }
+        let outer = sections.filter { $0.path.count == 1 }.map(\.name)
         for (name, value) in layer.root {
-            if outer.contains(name) {
-                reportUnknown(in: value, of: name)
+            if let section = sections.first(where: { $0.path == [name] }) {
+                reportUnknown(in: value, of: section)
             } else if !sources.foreignSections.contains(name) {
                 let isTable = if case .table = value.value { true } else { false }
                 report(
@@ -137,23 +160,22 @@ public final class SettingsReader {
         }
     }
 
-    private func reportUnknown(in value: LocatedValue, of name: String) {
+    private func reportUnknown(in value: LocatedValue, of section: DeclaredSection) {
         guard case .table(let keys) = value.value else {
             report(
                 SettingsProblem(
-                    origin: value.origin, key: name,
-                    text: "expected a section, [\(name)], found \(value.value.kind)"))
+                    origin: value.origin, key: section.name,
+                    text: "expected a section, [\(section.name)], found \(value.value.kind)"))
             return
         }
-        let settings = sections.first { $0.name == name }?.settings.map(\.key) ?? []
+        let settings = section.settings.map(\.key)
         for (key, value) in keys where !settings.contains(key) {
-            let inner = "\(name).\(key)"
-            if sections.contains(where: { $0.name == inner }) {
+            if let inner = sections.first(where: { $0.path == section.path + [key] }) {
                 reportUnknown(in: value, of: inner)
             } else {
                 report(
                     SettingsProblem(
-                        origin: value.origin, key: inner, text: "unknown key",
+                        origin: value.origin, key: "\(section.name).\(key)", text: "unknown key",
                         suggestion: suggestion(for: key, among: settings)))
             }
         }

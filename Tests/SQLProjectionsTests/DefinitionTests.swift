@@ -46,11 +46,14 @@ import Testing
         for line in [
             "order = \"none\"", "unknown_types = \"fail\"", "types = [\"Frozen\"]",
             "[envelope]\nsequence = \"/number\"", "[envelope]\ntombstone_type = \"Gone\"",
+            "[topics.t]\nunknown_types = \"fail\"", "[topics.t]\nformat = \"changelog\"",
+            "[topics.t]\nsequence = \"/number\"", "[topics.t]\ntombstone_type = \"Gone\"",
         ] {
             let other = try definition(Self.files, toml + line)
             #expect(other.digests["projection.toml"] != first.digests["projection.toml"], "\(line)")
             #expect(other.digests["Frozen.sql"] == first.digests["Frozen.sql"])
         }
+        #expect(try definition(Self.files, toml + "[topics.t]\n# nothing") == first)
         let literal = try definition(with("Deposited.sql") { $0.replacing("'amount'", with: "'amounts'") }, toml)
         #expect(literal.digests["Deposited.sql"] != first.digests["Deposited.sql"])
     }

@@ -100,6 +100,54 @@ import Testing
         }
     }
 
+    /// One read model of our own events and of a changelog: each topic has its form, its tombstones and its policy.
+    @Test func topicsOfTwoOriginsAreReadByTheirOwnForms() async throws {
+        try await Scene.with { scene in
+            let changes = scene.topic + ".public.rates"
+            let place = try Folder([
+                "projection.toml": """
+                [projection]
+                name = "\(scene.name)"
+                topics = ["\(scene.topic)", "\(changes)"]
+                [topics."\(changes)"]
+                format = "changelog"
+                type = "=RateChanged"
+                aggregate_type = "=Rate"
+                sequence = "/version"
+                tombstone_type = "RateRemoved"
+                unknown_types = "fail"
+                """,
+                "schema.sql": "CREATE TABLE seen (line text)",
+                "Deposited.sql": Self.line, "RateChanged.sql": Self.line,
+            ])
+            let folder = try ProjectionFolder(path: place.path)
+            let route = DeadLetterRoute(consumer: scene.name)
+            try await TestKafka.withTopics(named: [changes, route.letterTopic, route.retryTopic], partitions: 1) {
+                try await scene.produce("a1", Scene.event("Deposited", "a1", 4, #"{"n": 1}"#))
+                // Passed over: a type and a tombstone that nobody asked for.
+                try await scene.produce("a1", Scene.event("Strange", "a1", 5, "{}"))
+                try await scene.produce("a1", nil)
+                try await scene.produce("EUR", Array(#"{"n": 2, "version": 7}"#.utf8), to: changes)
+                // A type without a file, on the topic where this is an error.
+                try await scene.produce("USD", nil, to: changes)
+                try await scene.produce("GBP", Array(#"{"n": 3, "version": 1}"#.utf8), to: changes)
+                try await scene.run(scene.version(folder)) { $0.onFailure = .park(route) }
+                #expect(
+                    try await scene.column("SELECT line FROM \(folder.schemaName).seen ORDER BY 1") == [
+                        "Deposited|Account|a1|4|1", "RateChanged|Rate|EUR|7|2", "RateChanged|Rate|GBP|1|3",
+                    ])
+                #expect(
+                    try await scene.column(
+                        "SELECT concat_ws(' ', topic = '\(changes)', error_class) FROM parked_events")
+                        == ["t unknown_type"])
+            }
+        }
+    }
+
+    private static let line = """
+        INSERT INTO seen SELECT concat_ws('|', type, aggregate_type, aggregate_id, sequence, payload ->> 'n') FROM events
+        """
+
     /// A second delivery of an event whose id is not a UUID is recognized. The same id in another topic is another
     /// event.
     @Test func anIDThatIsNoUUIDStandsForOneEvent() async throws {

@@ -75,6 +75,39 @@ import Testing
         }
     }
 
+    /// A case's events meet the policies of their topics.
+    @Test func aCaseHasEventsOfTheFoldersTopics() async throws {
+        func sample(_ topic: String) -> String {
+            "[[events]]\ntype = \"Strange\"\nid = \"a\"\ntopic = \"\(topic)\""
+        }
+        let toml = """
+            [projection]
+            name = "two-topics"
+            topics = ["account-events", "crm.people"]
+            [topics."crm.people"]
+            format = "changelog"
+            unknown_types = "fail"
+            """
+        let place = try Folder([
+            "projection.toml": toml, "schema.sql": "CREATE TABLE t (id int)", "apply-not.sql": "SELECT 1",
+            "tests/a.toml": sample("account-events"), "tests/b.toml": sample("crm.people"),
+        ])
+        try await TestDatabase.withSchema(migrating: ["projections", "sql-projections"]) { postgres in
+            let connection = try await PostgresConnection.connect(postgres)
+            let found = try await FolderTrial(ProjectionFolder(path: place.path), on: connection).test()
+            await connection.close()
+            #expect(found.map(\.isGood) == [true, false])
+            #expect(found[1].lines.first?.contains("no statement for the event's type") == true, "\(found)")
+        }
+        let other = try Folder([
+            "projection.toml": toml, "schema.sql": "", "apply.sql": "SELECT 1", "tests/a.toml": sample("crm"),
+        ])
+        let error = #expect(throws: InvalidFolder.self) {
+            try ProjectionCase.all(of: ProjectionFolder(path: other.path))
+        }
+        #expect(error?.description.hasSuffix("a.toml: events[0].topic: crm is no topic of projection.topics") == true)
+    }
+
     /// A statement that overwrites a value instead of merging it depends on the order of the events.
     @Test func theSmallestSequenceThatDiffersIsShown() async throws {
         let wrong = """

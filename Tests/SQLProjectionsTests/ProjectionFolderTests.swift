@@ -57,9 +57,62 @@ import Testing
             "[projection]\nname = \"a\"\ntopics = [\"t\"]\n[envelope]\ntype = \"eventType\"",
             "projection.toml:5:1: envelope.type: expected /MEMBER"
         ),
+        (
+            "[projection]\nname = \"a\"\ntopics = [\"t\"]\n[topics.u]",
+            "projection.toml:4:9: topics.u: is no topic of projection.topics; name it there, or remove the table"
+        ),
+        (
+            "[projection]\nname = \"a\"\ntopics = [\"crm.people\"]\n[topics.crm.people]",
+            "projection.toml:4:9: topics.crm: a topic's name with dots needs quotes: [topics.\"crm.people\"]"
+        ),
+        (
+            "[projection]\nname = \"a\"\ntopics = [\"t\"]\n[topics.t]\norder = \"none\"",
+            "projection.toml:5:1: topics.t.order: unknown key; did you mean \"projection.order\"?"
+        ),
+        (
+            "[projection]\nname = \"a\"\ntopics = [\"t\"]\n[topics.t]\nformat = \"avro\"",
+            "projection.toml:5:1: topics.t.format: \"avro\" is not one of: millrace"
+        ),
+        (
+            """
+            [projection]
+            name = "a"
+            topics = ["t", "u.v"]
+            strict_sequence = true
+            [topics."u.v"]
+            format = "changelog"
+            """, "projection.toml:5:9: topics.\"u.v\": strict_sequence needs the sequence of each event"
+        ),
     ]) func whatIsWrongInTheTOMLIsTold(_ toml: String, _ expected: String) throws {
         let found = try problems(["projection.toml": toml, "schema.sql": "", "apply.sql": "SELECT 1"])
         #expect(found.contains { $0.contains(expected) }, "\(found)")
+    }
+
+    @Test func aTopicChangesWhatTheFolderSays() throws {
+        func folder(_ toml: String) throws -> ProjectionFolder {
+            let toml = "[projection]\nname = \"a\"\ntopics = [\"t\", \"u\"]\n" + toml
+            let place = try Folder(["projection.toml": toml, "schema.sql": "", "A.sql": "SELECT 1"])
+            return try ProjectionFolder(path: place.path)
+        }
+        let plain = try folder("[topics.u]\nunknown_types = \"fail\"")
+        #expect(plain.policies["t"].unknownTypes == .ignore && plain.policies["u"].unknownTypes == .fail)
+        #expect(plain.readsPlainEvents)
+        // Fields were moved in records of another form.
+        let anew = try folder("[envelope]\nsequence = \"/n\"\n[topics.u]\nformat = \"millrace\"")
+        #expect(!anew.policies["t"].envelope.readsPlainEvents && anew.policies["u"].envelope.readsPlainEvents)
+        let more = try folder("[envelope]\nsequence = \"/n\"\n[topics.u]\ntype = \"/eventType\"")
+        #expect(!more.policies["u"].envelope.readsPlainEvents && !more.readsPlainEvents)
+        // All topics say it themselves, so that the folder need not.
+        let strict = """
+            strict_sequence = true
+            [envelope]
+            format = "changelog"
+            [topics.t]
+            sequence = "/n"
+            [topics.u]
+            format = "millrace"
+            """
+        #expect(try folder(strict).strictSequence)
     }
 
     @Test func aSchemaEndsNoTransaction() throws {

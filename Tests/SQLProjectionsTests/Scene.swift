@@ -123,7 +123,10 @@ final class Scene: Sendable {
             """.utf8)
     }
 
-    func produce(_ key: String, _ value: [UInt8]?, _ headers: [(String, String)] = []) async throws {
+    func produce(
+        _ key: String, _ value: [UInt8]?, _ headers: [(String, String)] = [], to other: String? = nil
+    ) async throws {
+        let topic = other ?? topic
         let list = headers.map { RecordHeader(name: $0.0, value: Array($0.1.utf8)) }
         let report = try await producer.send(
             topic: topic, key: Array(key.utf8), value: value, headers: list)

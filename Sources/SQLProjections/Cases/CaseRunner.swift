@@ -116,7 +116,7 @@ struct CaseRunner {
         do {
             try await connection.withTransaction { transaction in
                 for batch in schedule.batches {
-                    let events = batch.events.map { events[$0] }
+                    let events = try batch.events.map { events[$0] }.filter { try folder.takes($0) }
                     if batch.isRolledBackOnce {
                         do {
                             try await transaction.withSavepoint {

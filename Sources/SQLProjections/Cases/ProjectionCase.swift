@@ -62,7 +62,7 @@ public struct ProjectionCase: Sendable {
         for key in root.keys.sorted() where key != "events" && key != "expect" {
             throw FolderProblem("\(path): \(key): unknown key; a case has [[events]] and [[expect]]")
         }
-        var reader = CaseReader(path: path, topic: folder.topics.first ?? "")
+        var reader = CaseReader(path: path, topics: folder.topics)
         events = try reader.events(root["events"])
         expectations = try reader.expectations(root["expect"])
         guard !events.isEmpty else { throw FolderProblem("\(path): no [[events]]") }
@@ -72,12 +72,12 @@ public struct ProjectionCase: Sendable {
 /// Reads events and expectations from a case's file.
 private struct CaseReader {
     let path: String
-    let topic: String
+    let topics: [String]
     private var sequences: [String: Int64] = [:]
 
-    init(path: String, topic: String) {
+    init(path: String, topics: [String]) {
         self.path = path
-        self.topic = topic
+        self.topics = topics
     }
 
     private func problem(_ place: String, _ text: String) -> FolderProblem {
@@ -140,7 +140,10 @@ private struct CaseReader {
         event.correlationID = try text(table, "correlation_id", place)
         event.metadata = try json(table["metadata"], "\(place).metadata")
         event.payload = try json(table["payload"], "\(place).payload")
-        event.topic = try text(table, "topic", place) ?? topic
+        event.topic = try text(table, "topic", place) ?? topics.first ?? ""
+        guard topics.contains(event.topic) else {
+            throw problem("\(place).topic", "\(event.topic) is no topic of projection.topics")
+        }
         event.offset = Int64(index)
         return event
     }
