@@ -48,6 +48,9 @@ public struct PostgresError: Error, Sendable, Hashable {
     public var sql: String?
     /// The position of the error in the SQL, in characters from 1, if the server sent it.
     public var position: Int?
+    /// For a script: the number of its statements that ran before the one that failed. It is 0 as well if the server
+    /// could not parse the script. nil for everything else.
+    public var completedStatements: Int?
     /// The place in this client's source that raised the error.
     public let file: String
     public let line: Int

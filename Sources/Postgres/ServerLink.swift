@@ -180,10 +180,15 @@ struct ServerLink {
         guard handle?.sendScript(script) == true else { throw lost() }
         var exchange = Exchange(limits: limits)
         var tag = ""
+        var completed = 0
         collecting: while true {
             switch try reply(&exchange, sql: script) {
-            case .rows(let rows): tag = rows.commandTag
-            case .failed(let error): exchange.note(error)
+            case .rows(let rows):
+                tag = rows.commandTag
+                completed += 1
+            case .failed(var error):
+                error.completedStatements = completed
+                exchange.note(error)
             case .pipelineAborted, .sync: break
             case .end: break collecting
             }

@@ -227,7 +227,9 @@ public struct VersionSchema: Sendable {
             try await transaction.execute(script: folder.schema.text)
         } catch {
             guard error.kind != .transient else { throw error }
-            throw InvalidFolder([problem(error, at: place(of: error))])
+            let place = SchemaScript.place(of: error, in: folder.schema)
+            let file = place == nil ? folder.schema.path + ": " : ""
+            throw InvalidFolder([FolderProblem(file + Self.text(of: error), at: place)])
         }
         if folder.strictSequence { try await transaction.execute(script: SequenceTable.definition) }
         _ = try await transaction.pipeline(session.leave)
@@ -306,25 +308,18 @@ public struct VersionSchema: Sendable {
                     }
                 } catch is Undone {
                 } catch let error as PostgresError where error.kind != .transient {
-                    problems.append(problem(error, at: statement.place(of: error, prefix: prefix.unicodeScalars.count)))
+                    let place = statement.place(of: error, prefix: prefix.unicodeScalars.count)
+                    problems.append(FolderProblem(Self.text(of: error), at: place))
                 }
             }
         }
         if !problems.isEmpty { throw InvalidFolder(problems) }
     }
 
-    private func place(of error: PostgresError) -> SQLPlace {
-        let scalars = folder.schema.text.unicodeScalars
-        guard let position = error.position,
-            let index = scalars.index(scalars.startIndex, offsetBy: position - 1, limitedBy: scalars.endIndex)
-        else { return folder.schema.place(at: 0) }
-        return folder.schema.place(at: folder.schema.text.utf8.distance(from: folder.schema.text.startIndex, to: index))
-    }
-
-    private func problem(_ error: PostgresError, at place: SQLPlace) -> FolderProblem {
+    private static func text(of error: PostgresError) -> String {
         var text = error.message
         if let state = error.sqlState { text += " (SQLSTATE \(state))" }
         if let hint = error.hint { text += "; hint: \(hint)" }
-        return FolderProblem(text, at: place)
+        return text
     }
 }

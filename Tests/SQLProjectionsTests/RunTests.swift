@@ -133,6 +133,33 @@ import Testing
         }
     }
 
+    /// The server tells no position of what fails while it runs.
+    @Test(arguments: [
+        ("CREATE TABLE a (id int PRIMARY KEY);\n\nINSERT INTO a\n  VALUES (1), (1);\nSELECT 1;", "3:1: duplicate key"),
+        ("CREATE TABLE a ();\n-- ; again\nCREATE TABLE a ();", "3:1: relation \"a\" already exists"),
+        ("SELECT ';';\nDO $$ BEGIN RAISE 'no; such'; END $$;", "2:1: no; such"),
+        (
+            """
+            CREATE TABLE a (id int); CREATE TABLE b (id int);
+            CREATE RULE r AS ON INSERT TO a DO (INSERT INTO b VALUES (new.id); DELETE FROM b WHERE id = 0);
+            CREATE FUNCTION f() RETURNS int LANGUAGE sql
+            BEGIN ATOMIC
+                SELECT CASE WHEN true THEN 1 END;
+                SELECT 2;
+            END;
+            SELECT f(); SELECT 1 / (f() - 2);
+            """, "8:13: division by zero"
+        ),
+        ("CREATE TABLE a (id int);\nSELECT 1;;\nCREATE TABLE b (id int", "3:23: syntax error at end of input"),
+    ]) func theFailingStatementOfTheSchemaIsTold(_ schema: String, _ expected: String) async throws {
+        try await Scene.with { scene in
+            let (place, folder) = try scene.folder(["schema.sql": schema, "apply.sql": "SELECT 1"])
+            let error = await #expect(throws: InvalidFolder.self) { try await scene.version(folder) }
+            let told = error?.description.replacing(place.path + "/schema.sql:", with: "") ?? ""
+            #expect(told.hasPrefix(expected), "\(told)")
+        }
+    }
+
     @Test func anExtensionThatIsMissingIsTold() async throws {
         try await Scene.with { scene in
             let (place, folder) = try scene.folder([
