@@ -82,6 +82,37 @@ import Testing
         }
     }
 
+    /// The event that takes for ever becomes a letter, and those of other keys beside it are applied.
+    @Test(arguments: ProjectionMode.allCases)
+    func aStatementThatTakesTooLongIsItsEventsFault(_ mode: ProjectionMode) async throws {
+        try await Scene.with { scene in
+            var files = mode == .batch ? Self.batch : Self.event
+            let payload = mode == .batch ? "payload" : ":payload"
+            let source = mode == .batch ? " FROM events" : ""
+            files["Deposited.sql", default: ""] += """
+                ;
+                SELECT pg_sleep(60 * (\(payload) ->> 'amount' = '666')::int)\(source)
+                """
+            let (_, folder) = try scene.folder(files, settings: "mode = \"\(mode)\"")
+            let version = try await scene.version(folder)
+            let route = DeadLetterRoute(consumer: scene.name)
+            try await TestKafka.withTopics(named: [route.letterTopic, route.retryTopic], partitions: 1) {
+                for sequence in 1...3 {
+                    for account in 1...5 {
+                        let amount = (account, sequence) == (3, 2) ? "666" : "2"
+                        try await scene.produce("a\(account)", deposit(account, sequence, amount))
+                    }
+                }
+                try await scene.run(version, statementTimeoutMs: 1_000) { $0.onFailure = .park(route) }
+                #expect(try await balances(scene, folder) == ["a1 6 3", "a2 6 3", "a3 2 1", "a4 6 3", "a5 6 3"])
+                #expect(
+                    try await scene.column(
+                        "SELECT concat_ws(' ', reason, error_class) FROM parked_events ORDER BY 1")
+                        == ["blocked", "failed sql_57014"])
+            }
+        }
+    }
+
     @Test func aStatementSeesTheEventAsItIs() async throws {
         try await Scene.with { scene in
             let (_, folder) = try scene.folder([

@@ -138,12 +138,13 @@ final class Scene: Sendable {
 
     /// Runs the version until it has passed all produced records.
     func run(
-        _ version: VersionSchema, _ change: (inout ProjectionRunnerConfiguration) -> Void = { _ in }
+        _ version: VersionSchema, statementTimeoutMs: Int? = nil,
+        _ change: (inout ProjectionRunnerConfiguration) -> Void = { _ in }
     ) async throws {
         var configuration = ProjectionRunnerConfiguration(service: "test")
         configuration.batchMaxRecords = 50
         change(&configuration)
-        try await running(version, configuration) {
+        try await running(version, configuration, statementTimeoutMs: statementTimeoutMs) {
             try await eventually { try await isCaughtUp(version.projection) }
         }
     }
@@ -151,8 +152,10 @@ final class Scene: Sendable {
     /// Runs the version's daemon while `body` runs.
     func running(
         _ version: VersionSchema, _ configuration: ProjectionRunnerConfiguration = .init(service: "test"),
-        _ body: () async throws -> Void
+        statementTimeoutMs: Int? = nil, _ body: () async throws -> Void
     ) async throws {
+        var postgres = postgres
+        if let statementTimeoutMs { postgres.statementTimeoutMs = statementTimeoutMs }
         var logger = Logger(label: "test")
         logger.logLevel = .critical
         let runner = ProjectionRunner(
