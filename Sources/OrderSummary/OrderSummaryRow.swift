@@ -101,7 +101,12 @@ extension OrderSummaryRow {
 
     /// The latest moment among the last events of all aggregates.
     public var lastMoment: EventMoment? {
-        [last?.moment, payments.lastMoment, shipments.lastMoment].lazy.compactMap(\.self).max()
+        var latest = last?.moment
+        for case let moment? in [payments.lastMoment, shipments.lastMoment] {
+            if let known = latest, known >= moment { continue }
+            latest = moment
+        }
+        return latest
     }
 
     public var updatedAt: Timestamp? { lastMoment?.at }

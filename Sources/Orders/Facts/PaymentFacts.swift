@@ -45,12 +45,17 @@ public struct PaymentFacts<Fact: PaymentDetail>: AggregateFacts {
         }
     }
 
+    @inlinable
     public var last: EventStamp? {
-        [completed?.stamp, failed?.stamp, refunds.last?.stamp].lazy.compactMap(\.self).max()
+        var last = completed?.stamp
+        EventStamp.merge(failed?.stamp, into: &last)
+        EventStamp.merge(refunds.last?.stamp, into: &last)
+        return last
     }
 
     /// Whether the payment was completed and its refunds do not cover all of it. Refunds in another currency than the
     /// payment's do not count.
+    @inlinable
     public var isUnrefunded: Bool {
         guard let paid = completed?.fact.money else { return false }
         var refunded: DecimalAmount?

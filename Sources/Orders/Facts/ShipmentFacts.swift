@@ -17,5 +17,10 @@ public struct ShipmentFacts<Fact: Hashable & Sendable>: AggregateFacts {
         EventStamp.merge(other.delivered, into: &delivered)
     }
 
-    public var last: EventStamp? { [created?.stamp, delivered].lazy.compactMap(\.self).max() }
+    @inlinable
+    public var last: EventStamp? {
+        var last = created?.stamp
+        EventStamp.merge(delivered, into: &last)
+        return last
+    }
 }
