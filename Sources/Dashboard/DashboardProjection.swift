@@ -25,6 +25,7 @@ public struct DashboardProjection: EventProjection, AggregateProjection {
     /// False, because the contribution of an order is a function of its facts, and repeated events do not change the
     /// facts.
     public let remembersEvents = false
+    public let isReproducible = true
     private let writer = DashboardWriter()
 
     /// The tables of a version of the read model.

@@ -16,6 +16,7 @@ public struct OrderSummaryProjection: EventProjection, AggregateProjection {
     public let version: Int
     public let topics: [String]
     public let onlyQueues = true
+    public let isReproducible = true
     private let writer = OrderSummaryWriter()
 
     /// The tables of a version of the read model.

@@ -85,9 +85,18 @@ actor BatchWriter<P: Projection> {
         self.parking = parking.map { ParkingWriter($0) }
         self.projection = projection
         eventTypes = EventTypes(projection.eventTypes)
-        self.configuration = configuration
+        self.configuration = Self.sessions(of: projection, configuration)
         self.consumerGroup = consumerGroup
         self.retentionDays = retentionDays
+    }
+
+    private static func sessions(of projection: P, _ configuration: PostgresConfiguration) -> PostgresConfiguration {
+        var sessions = configuration
+        if projection.isReproducible && sessions.settings["synchronous_commit"] == nil {
+            // A transaction that a crash undoes takes its offsets along.
+            sessions.settings["synchronous_commit"] = "off"
+        }
+        return sessions
     }
 
     func close() async {

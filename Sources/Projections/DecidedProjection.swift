@@ -17,6 +17,7 @@ public struct DecidedProjection<Base: Projection>: Projection {
     public var topics: [String] { base.topics }
     public var remembersEvents: Bool { base.remembersEvents }
     public var onlyQueues: Bool { base.onlyQueues }
+    public var isReproducible: Bool { base.isReproducible }
     public var codec: EventCodec { base.codec }
     public var eventTypes: [String] { base.eventTypes }
 

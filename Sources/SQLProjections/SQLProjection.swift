@@ -15,6 +15,9 @@ public struct SQLProjection: Projection {
     /// The types with their own file.
     public var eventTypes: [String] { folder.handlers.compactMap(\.type) }
 
+    /// The role of the statements can write nothing but the version's schema.
+    public let isReproducible = true
+
     private let enter: (Statement, Parameters)
     private let leave: [(Statement, Parameters)]
     private let sequences: SequenceTable?

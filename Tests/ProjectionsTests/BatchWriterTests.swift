@@ -88,6 +88,37 @@ import Testing
         }
     }
 
+    /// A read model that the topics can reproduce needs no wait for the disk, unless the configuration demands it.
+    @Test func onlyReproducibleEffectsSkipTheDisk() async throws {
+        try await withSchema { configuration, _ in
+            var durable = configuration
+            durable.settings["synchronous_commit"] = "on"
+            for (isReproducible, configuration, setting) in [
+                (false, configuration, "on"), (true, configuration, "off"), (true, durable, "on"),
+            ] {
+                let seen = Mutex("")
+                var ledger = LedgerProjection(name: "ledger", topics: ["t"])
+                ledger.isReproducible = isReproducible
+                ledger.beforeApply = { _, transaction in
+                    let value = try await transaction.execute("SHOW synchronous_commit").string(0, 0)
+                    seen.withLock { $0 = value }
+                }
+                let writer = BatchWriter(ledger, configuration, consumerGroup: setting, retentionDays: 7)
+                guard case .offsetsLoaded(let offsets, _, _) = await writer.loadOffsets([Self.partition]) else {
+                    Issue.record("no offsets")
+                    return
+                }
+                let (batch, order) = try work("a", from: try #require(offsets[Self.partition]), count: 1)
+                guard case (.written(.committed), _) = await writer.write(batch, order) else {
+                    Issue.record("not committed")
+                    return
+                }
+                #expect(seen.withLock(\.self) == setting)
+                await writer.close()
+            }
+        }
+    }
+
     @Test(arguments: [false, true]) func aZombieCannotCommit(onlyQueues: Bool) async throws {
         try await withSchema { configuration, connection in
             let owner = writer(configuration, onlyQueues: onlyQueues)

@@ -40,11 +40,16 @@ import Testing
         }
     }
 
-    @Test(arguments: [false, true]) func aServerThatCrashesUnderLoadLosesNothing(onlyQueues: Bool) async throws {
+    /// A reproducible projection loses transactions with the server, and applies their events again.
+    @Test(arguments: [(false, false), (true, false), (true, true)])
+    func aServerThatCrashesUnderLoadLosesNothing(onlyQueues: Bool, isReproducible: Bool) async throws {
         try await Ledger.withPrivateServer { ledger, server in
             let observer = Observer()
             try await ledger.produce(count: 200, keys: 10)
-            let projection = ledger.projection { $0.onlyQueues = onlyQueues }
+            let projection = ledger.projection {
+                $0.onlyQueues = onlyQueues
+                $0.isReproducible = isReproducible
+            }
             try await running(ledger.runner(projection, observer: observer)) {
                 try await ledger.caughtUp()
                 for _ in 0..<3 {

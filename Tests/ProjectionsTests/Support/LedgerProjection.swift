@@ -50,6 +50,7 @@ struct LedgerProjection: Projection {
     let topics: [String]
     var remembersEvents = true
     var onlyQueues = false
+    var isReproducible = false
     /// The events of this key cannot be decoded from this sequence on.
     var undecodable: (key: String, sequence: Int64)?
     /// Decides for each event whether it cannot be decoded.

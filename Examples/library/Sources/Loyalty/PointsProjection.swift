@@ -10,6 +10,7 @@ public struct PointsProjection: EventProjection {
     public let name = "loyalty-points"
     public let version = 1
     public let topics: [String]
+    public let isReproducible = true
 
     public init(topicSuffix: String = "-events") {
         topics = LoyaltyEvent.Aggregate.topics(suffix: topicSuffix)
