@@ -64,9 +64,10 @@ final class HTTPMetrics: Sendable {
     func answered(route: String?, status: Int, duration: TimeAmount) {
         let template = route ?? Self.noRoute
         let series = series.withLock { all in
-            let series = all[template] ?? Series(server, template)
-            all[template] = series
-            return series
+            if let known = all[template] { return known }
+            let new = Series(server, template)
+            all[template] = new
+            return new
         }
         series.requests[min(max(status / 100, 1), 5) - 1].increment()
         series.duration.recordNanoseconds(duration.nanoseconds)

@@ -26,10 +26,11 @@ public protocol Projection: Sendable {
     /// one round trip with its own statements if there are few events. It may then pass events that were applied
     /// before, but it rolls that transaction back. The default is false.
     var onlyQueues: Bool { get }
-    /// Whether ``apply(_:in:)`` writes only the read model, which the topics can reproduce. The runner then does not wait
-    /// until a transaction is on the server's disk (`synchronous_commit = off`, unless the configuration sets another
-    /// value). If the server crashes, it may lose the latest transactions as a whole, and the runner applies their events
-    /// again. It must be false if others use the changes, for example rows of an outbox. The default is false.
+    /// Whether ``apply(_:in:)`` writes only the read model, which the topics can reproduce. The runner then does not
+    /// wait until a transaction is on the server's disk (`synchronous_commit = off`, unless the configuration sets
+    /// another value). If the server crashes, it may lose the latest transactions as a whole, and the runner applies
+    /// their events again. It must be false if others use the changes, for example rows of an outbox. The default is
+    /// false.
     var isReproducible: Bool { get }
     /// The domain of the events, for tools that check a corrected event before it is sent. The default checks only the
     /// envelope.
