@@ -21,7 +21,7 @@ FILTER      ?=
 UNIT_TESTS  := ^((ArchitectureTests|DashboardPageTests|StreamCoreTests|WireJSONTests|BlockingTests|DigestsTests|EventsTests|OrdersTests|SettingsTests)\.|\w+\.\w+RulesTests\b)
 
 # The test targets that use Kafka, as a regular expression.
-WITH_KAFKA := $(shell grep -rl TestKafka Tests --include=*.swift | cut -d/ -f2 | grep -v TestKit | sort -u | paste -sd'|')
+WITH_KAFKA := $(shell grep -rl TestKafka Tests --include=*.swift | cut -d/ -f2 | grep -vE '^(TestKit|ArchitectureTests)$$' | sort -u | paste -sd'|')
 
 # The build folder of the example. It is the folder of this package, so nothing is compiled twice.
 EXAMPLE_SCRATCH ?= .build
