@@ -41,6 +41,29 @@ import Testing
         }
     }
 
+    /// A crash undoes transactions of a reproducible projection that were not on the disk yet.
+    @Test func aCrashTakesBackWhatWasNotOnTheDisk() async throws {
+        try await Ledger.withPrivateServer { ledger, server in
+            let log = RecordedLog()
+            try await ledger.withConnection { connection in
+                try await connection.execute(.unprepared("ALTER SYSTEM SET wal_writer_delay = '10s'"))
+                try await connection.execute(.unprepared("SELECT pg_reload_conf()"))
+            }
+            let projection = ledger.projection { $0.isReproducible = true }
+            try await running(ledger.runner(projection, log: log)) {
+                // The server may have written all of it just before the crash.
+                for _ in 0..<5 where log.lines(Self.text).isEmpty {
+                    try await ledger.produce(count: 60, keys: 10)
+                    try await ledger.caughtUp()
+                    try await server.restart(.immediate)
+                    try await ledger.caughtUp()
+                    try await ledger.expectExact()
+                }
+            }
+            #expect(!log.lines(Self.text).isEmpty)
+        }
+    }
+
     @Test func aBusyRunnerAppliesTheLostEventsAgain() async throws {
         try await Ledger.withPrivateServer { ledger, server in
             let log = RecordedLog()

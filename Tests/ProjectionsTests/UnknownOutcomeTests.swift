@@ -40,7 +40,7 @@ import Testing
         }
     }
 
-    /// A reproducible projection loses transactions with the server, and applies their events again.
+    /// A reproducible projection may lose transactions with the server (``TakenBackTests`` shows one that does).
     @Test(arguments: [(false, false), (true, false), (true, true)])
     func aServerThatCrashesUnderLoadLosesNothing(onlyQueues: Bool, isReproducible: Bool) async throws {
         try await Ledger.withPrivateServer { ledger, server in
