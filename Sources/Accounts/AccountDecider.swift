@@ -102,7 +102,8 @@ public enum AccountDecider: TenantDecider {
         _ money: Money, _ state: AccountState, _ facts: AccountDecisionFacts, isPayment: Bool
     ) throws(Refusal) {
         guard money.currency == state.currency else {
-            throw Refusal(.currencyMismatch, "The account is in \(state.currency), the amount in \(money.currency).")
+            throw Refusal(
+                .currencyMismatch, "The account is in \(state.currency), but the amount is in \(money.currency).")
         }
         guard money.amount.coefficient > 0, facts.currencies.fits(money.amount, money.currency) else {
             throw Refusal(.invalidAmount)

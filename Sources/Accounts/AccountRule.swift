@@ -25,14 +25,15 @@ public enum AccountRule: String, Rule {
         switch self {
         case .unknownAccount: "There is no such account."
         case .accountExists: "An account with this id already exists."
-        case .accountFrozen: "A frozen account neither pays nor takes money."
-        case .insufficientFunds: "The balance would fall below what the account allows."
-        case .invalidAmount: "An amount is above zero and has no more digits than its currency."
+        case .accountFrozen: "A frozen account can neither pay nor receive money."
+        case .insufficientFunds: "The balance would fall below the overdraft limit."
+        case .invalidAmount:
+            "An amount must be greater than zero and must not have more decimal places than its currency."
         case .unknownCurrency: "The currency is not accepted."
-        case .currencyMismatch: "All amounts of an account are in its currency."
+        case .currencyMismatch: "All amounts of an account must be in its currency."
         case .balanceTooLarge: "The balance would have more digits than an amount may have."
-        case .sameAccount: "A transfer goes from one account to another."
-        case .unknownCounterparty: "There is no account to transfer to."
+        case .sameAccount: "A transfer must be between two different accounts."
+        case .unknownCounterparty: "The account that receives the transfer does not exist."
         }
     }
 }

@@ -76,7 +76,8 @@ public struct CommandExecutor: Sendable {
                     return false
                 case .again: return true
                 case .failed, .rows:
-                    throw StoredStateError("a command of an executor failed by an idempotency key or expected version")
+                    throw StoredStateError(
+                        "a command of an executor failed because of an idempotency key or an expected version")
                 }
             }
             // The first command is always decided with everything that it asked for.

@@ -13,7 +13,7 @@ public enum CommandMetrics {
         "millrace_command_fact_lookups_total":
             "Facts that commands needed, by kind: a hit was in the cache, a miss was read from the database.",
         "millrace_command_fact_reads_saved_total":
-            "Statements that were saved because all facts of a kind were in the cache.",
+            "Statements that were not needed because all facts of a kind were in the cache.",
         "millrace_command_fact_removals_total": "Notifications and commands that removed facts from the cache.",
         "millrace_command_facts_kept": "Facts in the cache.",
     ]

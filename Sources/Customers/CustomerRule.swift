@@ -18,9 +18,9 @@ public enum CustomerRule: String, Rule {
     public var summary: String {
         switch self {
         case .unknownCustomer: "There is no such customer."
-        case .customerExists: "There is a customer with this id."
+        case .customerExists: "A customer with this id already exists."
         case .customerForgotten: "A forgotten customer cannot be changed."
-        case .invalidEmail: "An e-mail address has a name, an @ and a host, and no spaces."
+        case .invalidEmail: "An e-mail address must consist of a name, an @ and a host, without spaces."
         }
     }
 }

@@ -5,7 +5,7 @@ internal import WireJSON
 
 /// The columns `lines`, `payments` or `shipments` of a stored row have an invalid form.
 struct StoredFactsError: Error, CustomStringConvertible {
-    var description: String { "the lines, payments or shipments of a stored order are not in their form" }
+    var description: String { "the lines, payments or shipments of a stored order do not have the expected form" }
 }
 
 /// The column `lines`: `[[productId, sequence, quantity, "unitPrice", name], …]`, and `[productId, sequence]` for a

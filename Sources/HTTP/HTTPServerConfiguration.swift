@@ -147,7 +147,9 @@ public struct HTTPServerConfiguration: Sendable {
             throw Invalid(
                 description: "'\(origin)' is not an origin: use scheme, host and port in lower case, and no path")
         }
-        guard !http2 || tls != nil else { throw Invalid(description: "http2 needs tls: clients choose it within TLS") }
+        guard !http2 || tls != nil else {
+            throw Invalid(description: "http2 requires tls, because clients choose HTTP/2 within TLS")
+        }
         guard maxBodyBytes >= 0 else { throw Invalid(description: "maxBodyBytes must not be negative") }
     }
 

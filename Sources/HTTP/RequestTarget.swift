@@ -79,7 +79,7 @@ struct RequestTarget {
             }
         }
         guard let text = String(validating: bytes, as: UTF8.self), !bytes.contains(0) else {
-            throw Invalid(detail: "the target is not UTF-8 text once it is decoded")
+            throw Invalid(detail: "the decoded target is not UTF-8 text")
         }
         return text
     }

@@ -95,7 +95,8 @@ struct Responder: Sendable {
         case .misdirected:
             throw Problem(
                 status: 421,
-                detail: "the Host header names another service; whoever runs this one can allow the name")
+                detail:
+                    "this service does not allow this Host header; its operator can add the host to http.allowed_hosts")
         }
     }
 

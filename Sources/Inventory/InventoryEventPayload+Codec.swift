@@ -74,7 +74,7 @@ extension StockChanged {
             onHand: try FieldReader.required(onHand, "onHand", in: start),
             reserved: try FieldReader.required(reserved, "reserved", in: start))
         guard self.reserved >= 0, self.onHand >= self.reserved else {
-            throw DecodeProblem(.invalidValue, at: start, "more is reserved than there is")
+            throw DecodeProblem(.invalidValue, at: start, "the reserved quantity is larger than the quantity on hand")
         }
     }
 

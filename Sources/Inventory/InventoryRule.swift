@@ -18,11 +18,11 @@ public enum InventoryRule: String, Rule {
 
     public var summary: String {
         switch self {
-        case .unknownStock: "Nothing of this product was ever received."
-        case .invalidQuantity: "A quantity is 1 or more."
-        case .insufficientStock: "Not so many pieces are available."
-        case .notReserved: "Not so many pieces are reserved for the order."
-        case .stockTooLarge: "A stock has at most \(InventoryDecider.maximumOnHand) pieces."
+        case .unknownStock: "No pieces of this product have been received yet."
+        case .invalidQuantity: "A quantity must be 1 or more."
+        case .insufficientStock: "Fewer pieces are available."
+        case .notReserved: "Fewer pieces are reserved for the order."
+        case .stockTooLarge: "A stock can have at most \(InventoryDecider.maximumOnHand) pieces."
         }
     }
 }

@@ -5,9 +5,9 @@ public enum QueryMetrics {
 
     /// The description of each metric, by its name.
     public static let help: [String: String] = [
-        "cqrs_queries_total": "Queries by type and by what became of them.",
+        "cqrs_queries_total": "Queries by type and result.",
         "cqrs_query_duration_seconds": "Time from a query to its answer, without the time to send it.",
         answeringServer: "1 for the database server that answers queries, primary or replica, if there is a replica.",
-        replicaDelay: "How old what the replica shows may be; NaN while that is not known.",
+        replicaDelay: "Maximum age of the data on the replica; NaN while it is unknown.",
     ].merging(SQLQueryMetrics.help) { own, _ in own }
 }

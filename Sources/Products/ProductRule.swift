@@ -21,12 +21,12 @@ public enum ProductRule: String, Rule {
     public var summary: String {
         switch self {
         case .unknownProduct: "There is no such product."
-        case .productExists: "There is a product with this id."
+        case .productExists: "A product with this id already exists."
         case .productRetired: "A retired product cannot be changed."
-        case .invalidPrice: "A price is not negative and has no more digits than its currency."
+        case .invalidPrice: "A price must not be negative or have more decimal places than its currency."
         case .unknownCurrency: "The currency is not accepted."
-        case .tooManyTags: "A product has at most \(ProductDetails.maximumTags) tags."
-        case .invalidRating: "A rating is a number from 1 to 5."
+        case .tooManyTags: "A product can have at most \(ProductDetails.maximumTags) tags."
+        case .invalidRating: "A rating must be a number from 1 to 5."
         }
     }
 }

@@ -217,7 +217,7 @@ public enum QueryDocumentation {
             ("429", "The client asks too much at once. See Retry-After."),
             ("431", "The header fields are too large."),
             ("503", "The read model cannot be reached, or is not at min_version yet. See Retry-After."),
-            ("504", "The answer takes too long to find."),
+            ("504", "The query took too long."),
         ]
         for (status, description) in problems {
             writer.key(status)

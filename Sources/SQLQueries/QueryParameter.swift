@@ -72,7 +72,8 @@ public struct QueryParameter: Sendable, Hashable {
         case .decimal:
             guard let number = SignedDecimal(text) else {
                 throw Refusal(
-                    detail: "must be a decimal such as 19.90, of 18 digits before and 10 after the point at most")
+                    detail:
+                        "must be a decimal such as 19.90, with at most 18 digits before and 10 digits after the point")
             }
             return .decimal(try within(number, bounds) { SignedDecimal($0) }.digits)
         case .boolean:
@@ -80,13 +81,13 @@ public struct QueryParameter: Sendable, Hashable {
             return .boolean(text == "true")
         case .date:
             guard text.utf8.count == 10, let instant = Timestamp(text + "T00:00:00Z") else {
-                throw Refusal(detail: "must be a date as 2026-05-04")
+                throw Refusal(detail: "must be a date such as 2026-05-04")
             }
             return .date(text, instant.day)
         case .timestamp:
             guard let instant = Timestamp(text) ?? (text.utf8.count == 10 ? Timestamp(text + "T00:00:00Z") : nil) else {
                 throw Refusal(
-                    detail: "must be a time as 2026-05-04T10:00:00Z or a date as 2026-05-04; write + as %2B")
+                    detail: "must be a time such as 2026-05-04T10:00:00Z or a date such as 2026-05-04; write + as %2B")
             }
             return .timestamp(instant)
         case .uuid:

@@ -33,7 +33,8 @@ public struct QueryRequest: Sendable, Hashable {
         for (name, value) in parameters {
             guard names.contains(name) else {
                 let quoted = String(String.UnicodeScalarView(name.unicodeScalars.prefix(Self.quotedNameLimit)))
-                complain(quoted, "is no parameter of this query; there are: \(names.joined(separator: ", "))")
+                complain(
+                    quoted, "is not a parameter of this query; the parameters are: \(names.joined(separator: ", "))")
                 continue
             }
             if pathValues[name] != nil {
@@ -67,7 +68,7 @@ public struct QueryRequest: Sendable, Hashable {
             if given.count > 1 { complain("cursor", "is given more than once") }
             if complaints.isEmpty {
                 position = QueryCursor.position(in: given[0], of: query, arguments)
-                if position == nil { complain("cursor", "must be the one that came with a page of the same request") }
+                if position == nil { complain("cursor", "must be the cursor of a page of the same request") }
             }
         }
         guard complaints.isEmpty else { throw Invalid(complaints: complaints) }

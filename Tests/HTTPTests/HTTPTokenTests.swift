@@ -94,7 +94,7 @@ import Testing
         _ = try file("tokens", "short\n")
         reload()
         reload()
-        #expect(log.all.count == 1 && log.all[0].contains("tokens:1: a token has at least 16 characters"))
+        #expect(log.all.count == 1 && log.all[0].contains("tokens:1: a token must have at least 16 characters"))
         #expect(!log.all[0].contains("short"))
         _ = try file("tokens", "the-other-of-tokens\n")
         reload()
@@ -125,10 +125,11 @@ import Testing
     }
 
     @Test(arguments: [
-        ("", "there is no token in"), ("# none\n", "there is no token in"), ("short", ":1: a token has at least 16"),
+        ("", "there is no token in"), ("# none\n", "there is no token in"),
+        ("short", ":1: a token must have at least 16"),
         ("fine-token-of-many\nnot!a!fine!token!here", ":2: a token has letters"),
         ("fine-token-of-many other", ":1: behind a token stands nothing, or tenant=NAME"),
-        ("fine-token-of-many tenant=one", ":1: a token of a tenant, but this service does not tell tenants apart"),
+        ("fine-token-of-many tenant=one", ":1: the token has a tenant, but this service does not support tenants"),
         ("fine-token-of-many tenant=", ":1: behind a token stands nothing, or tenant=NAME"),
         ("fine-token-of-many tenant=a b", ":1: behind a token stands nothing, or tenant=NAME"),
     ])

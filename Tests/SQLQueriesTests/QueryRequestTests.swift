@@ -71,8 +71,11 @@ import WireJSON
         ("day", "2026-02-30", "must be a date"), ("day", "2026-01-01T00:00:00Z", "must be a date"),
         ("at", "yesterday", "must be a time"), ("id", "1", "must be a UUID"), ("e", "z", "must be one of x, y"),
         ("limit", "10", "must be an integer from 1 to 9"), ("limit", "0", "must be an integer from 1 to 9"),
-        ("min_version", "0", "must be an integer from 1"), ("cursor", "x", "must be the one that came"),
-        ("nobody", "1", "is no parameter of this query; there are: t, i, d, b, day, at, id, e, limit, cursor"),
+        ("min_version", "0", "must be an integer from 1"), ("cursor", "x", "must be the cursor of a page"),
+        (
+            "nobody", "1",
+            "is not a parameter of this query; the parameters are: t, i, d, b, day, at, id, e, limit, cursor"
+        ),
     ]) func whatIsWrongNamesTheParameter(_ name: String, _ value: String, _ detail: String) {
         let found = complaints([(name, value)])
         #expect(found.count == 1 && found.first?.parameter == name)

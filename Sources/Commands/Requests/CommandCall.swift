@@ -40,7 +40,7 @@ public struct CommandCall: Sendable {
     public func identity(_ name: String) throws(CommandProblem) -> String {
         let id = parameters[name] ?? ""
         guard (1...FieldReader.maximumIdentityLength).contains(id.utf8.count), !id.utf8.contains(0) else {
-            throw .invalidRequest("invalid-identity", "An identity has 1–255 bytes.", in: name)
+            throw .invalidRequest("invalid-identity", "An id must have 1–255 bytes.", in: name)
         }
         return id
     }
@@ -54,7 +54,8 @@ public struct CommandCall: Sendable {
         request.expectedVersion = try expectedVersion()
         if let correlationID = header("x-correlation-id") {
             guard (1...128).contains(correlationID.utf8.count), !correlationID.utf8.contains(0) else {
-                throw .invalidRequest("invalid-header", "X-Correlation-ID has 1–128 bytes.", in: "X-Correlation-ID")
+                throw .invalidRequest(
+                    "invalid-header", "X-Correlation-ID must have 1–128 bytes.", in: "X-Correlation-ID")
             }
             request.correlationID = correlationID
         }
@@ -72,7 +73,8 @@ public struct CommandCall: Sendable {
         let key = isQuoted ? String(given.dropFirst().dropLast()) : given
         guard (1...255).contains(key.utf8.count), key.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
             throw .invalidRequest(
-                "invalid-idempotency-key", "A key has 1–255 visible characters of ASCII.", in: "Idempotency-Key")
+                "invalid-idempotency-key", "A key must consist of 1–255 visible ASCII characters.",
+                in: "Idempotency-Key")
         }
         return IdempotencyKey(
             scope: caller, key: key, request: [Array(method.utf8), Array(path.utf8), body])
@@ -85,7 +87,8 @@ public struct CommandCall: Sendable {
         guard given.utf8.count >= 3, given.hasPrefix("\""), given.hasSuffix("\""),
             let version = Int64(given.dropFirst().dropLast()), version >= 0
         else {
-            throw .invalidRequest("invalid-if-match", "If-Match is one version in quotes, \"5\".", in: "If-Match")
+            throw .invalidRequest(
+                "invalid-if-match", "If-Match must be one version in quotes, such as \"5\".", in: "If-Match")
         }
         return version
     }

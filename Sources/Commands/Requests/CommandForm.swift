@@ -57,7 +57,7 @@ public enum CommandForm {
         let raw = try fields.rawText()
         let text = try fields.string(of: raw)
         guard (1...maximum).contains(text.utf8.count) else {
-            throw DecodeProblem(.invalidValue, at: raw.range.lowerBound, "a text has 1–\(maximum) bytes")
+            throw DecodeProblem(.invalidValue, at: raw.range.lowerBound, "a text must have 1–\(maximum) bytes")
         }
         return text
     }
@@ -67,7 +67,7 @@ public enum CommandForm {
     /// - Parameter rule: the domain's rule for currencies.
     public static func currency(_ fields: inout FieldReader, else rule: some Rule) throws -> Currency {
         guard let currency = Currency(try fields.text()) else {
-            throw RuleBroken(Rejection(rule, "A currency has three upper-case letters."))
+            throw RuleBroken(Rejection(rule, "A currency must consist of three upper-case letters."))
         }
         return currency
     }
@@ -77,7 +77,7 @@ public enum CommandForm {
     /// - Parameter rule: the domain's rule for quantities.
     public static func quantity(_ fields: inout FieldReader, else rule: some Rule) throws -> Int32 {
         guard let quantity = Int32(exactly: try fields.integer()) else {
-            throw RuleBroken(Rejection(rule, "A quantity is at most \(Int32.max)."))
+            throw RuleBroken(Rejection(rule, "A quantity must be at most \(Int32.max)."))
         }
         return quantity
     }

@@ -84,19 +84,21 @@ final class HTTP1Codec: ChannelDuplexHandler {
         for field in fields {
             switch field.name.canonicalName {
             // RFC 9112, section 3.2.
-            case "host": throw Problem(status: 400, detail: "a request has one Host header")
+            case "host": throw Problem(status: 400, detail: "a request must have exactly one Host header")
             // The parser would ignore another coding in front of `chunked`, and HTTP/1.0 has no codings. A proxy might
             // find another end of such a body (RFC 9112, section 6.1).
             case "transfer-encoding" where isOld || field.value.lowercased() != "chunked",
                 "transfer-encoding" where fields[values: .transferEncoding].count > 1:
-                throw Problem(status: 400, detail: "the body has a transfer coding that is not understood")
+                throw Problem(status: 400, detail: "the server does not support the transfer coding of the body")
             // After this header, the parser treats further bytes as another protocol.
             case "upgrade": isLast = true
             default: break
             }
         }
         let host = head.headers.first(name: "Host")
-        guard host != nil || isOld else { throw Problem(status: 400, detail: "a request has one Host header") }
+        guard host != nil || isOld else {
+            throw Problem(status: 400, detail: "a request must have exactly one Host header")
+        }
         // Hummingbird closes a connection after the answer to a request with this header.
         if isLast { fields[.connection] = "close" }
         return HTTPTypes.HTTPRequest(
@@ -109,7 +111,8 @@ final class HTTP1Codec: ChannelDuplexHandler {
         switch error {
         case HTTPParserError.headerOverflow, is ByteToMessageDecoderError.PayloadTooLargeError:
             refuse(Problem(status: 431))
-        case HTTPParserError.invalidVersion: refuse(Problem(status: 505, detail: "this server speaks HTTP/1.1"))
+        case HTTPParserError.invalidVersion:
+            refuse(Problem(status: 505, detail: "the server supports HTTP/1.1, not this version"))
         case is HTTPParserError: refuse(Self.invalid)
         default: context.fireErrorCaught(error)
         }

@@ -70,7 +70,7 @@ public final class TokenSource: Sendable {
                 guard file.contents != nil else { return false }
                 file = File(path: file.path, takesTenants: file.takesTenants, tokens: [])
                 logger.warning(
-                    "the file of tokens is gone, and its tokens with it", metadata: ["file": .string(file.path)])
+                    "a token file was removed; its tokens are no longer valid", metadata: ["file": .string(file.path)])
                 return true
             }
             let contents = TokenDigest(bytes)
@@ -117,15 +117,15 @@ public final class TokenSource: Sendable {
             guard let token = words.first, token.first != UInt8(ascii: "#") else { continue }
             guard token.allSatisfy(isTokenByte) else {
                 throw FileError(
-                    description: "\(place): a token has letters, digits and the characters -._~+/= only")
+                    description: "\(place): a token may contain only letters, digits and the characters -._~+/=")
             }
             guard token.count >= minLength else {
-                throw FileError(description: "\(place): a token has at least \(minLength) characters")
+                throw FileError(description: "\(place): a token must have at least \(minLength) characters")
             }
             let tenantID = try tenant(words.dropFirst(), at: place)
             if tenantID != nil, !file.takesTenants {
                 throw FileError(
-                    description: "\(place): a token of a tenant, but this service does not tell tenants apart")
+                    description: "\(place): the token has a tenant, but this service does not support tenants")
             }
             tokens.append(KnownToken(token, tenantID: tenantID))
         }
@@ -140,7 +140,7 @@ public final class TokenSource: Sendable {
             let name = String(validating: word.dropFirst(key.count), as: UTF8.self)
         else {
             throw FileError(
-                description: "\(place): behind a token stands nothing, or tenant=NAME with a name of 1 to 255 bytes")
+                description: "\(place): only tenant=NAME, with a name of 1 to 255 bytes, may follow a token")
         }
         return name
     }
@@ -163,7 +163,7 @@ public final class TokenSource: Sendable {
             if count == 0 { break }
             bytes += piece[..<count]
             guard bytes.count <= maxFileBytes else {
-                throw FileError(description: "\(path): too large for a file of tokens")
+                throw FileError(description: "\(path): the token file is larger than \(maxFileBytes) bytes")
             }
         }
         return bytes

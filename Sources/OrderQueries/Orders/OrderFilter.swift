@@ -84,7 +84,7 @@ struct OrderSearch: Sendable {
             // An invalid filter has no cursors. Its own complaint is enough.
             if position == nil && parameters.complaints.isEmpty {
                 parameters.complain(
-                    "cursor", "is not one that this list has given: use it with the same filter and sort, unchanged")
+                    "cursor", "is not a cursor of this list: use it unchanged, with the same filter and sort")
             }
         }
         try parameters.check()

@@ -42,8 +42,8 @@ enum Problems {
     /// - Parameter current: nil if the read model does not have the order.
     static func readModelBehind(current: Int64?, requested: Int64, retryAfterSeconds: Int) -> Problem {
         Problem(
-            status: 503, type: behindType, title: "The read model is not that far yet",
-            detail: "The read model has not reached the requested version. Ask again, or ask to wait.",
+            status: 503, type: behindType, title: "The read model is behind",
+            detail: "The read model has not reached the requested version. Repeat the request, or use Prefer: wait.",
             members: [
                 ("currentVersion", current.map { number($0) } ?? Array("null".utf8)),
                 ("requestedVersion", number(requested)),
@@ -61,14 +61,15 @@ enum Problems {
 
     static func overloaded() -> Problem {
         Problem(
-            status: 503, type: "/problems/overloaded", title: "Too much is asked at once",
-            detail: "The request waited for its turn for too long.", headers: [("Retry-After", "1")])
+            status: 503, type: "/problems/overloaded", title: "The service is overloaded",
+            detail: "Too many requests wait for a database session. Send the request again later.",
+            headers: [("Retry-After", "1")])
     }
 
     static func deadlineExceeded() -> Problem {
         Problem(
-            status: 504, type: "/problems/deadline-exceeded", title: "The answer takes too long to find",
-            detail: "The request was given up. A narrower one may be answered.")
+            status: 504, type: "/problems/deadline-exceeded", title: "The query took too long",
+            detail: "The service cancelled the query. A query for less data may succeed.")
     }
 
     private static func number(_ value: Int64) -> [UInt8] { Array(String(value).utf8) }

@@ -25,7 +25,8 @@ struct QueryParameters {
                 values[name, default: []].append(value)
             } else {
                 let quoted = String(name.unicodeScalars.prefix(Self.quotedNameLimit).map { Character($0) })
-                complain(quoted, "is no parameter of this resource; there are: \(Self.list(names + repeatable))")
+                complain(
+                    quoted, "is not a parameter of this resource; the parameters are: \(Self.list(names + repeatable))")
             }
         }
     }
@@ -98,7 +99,7 @@ struct QueryParameters {
         if let instant = Timestamp(value) ?? (value.utf8.count == 10 ? Timestamp(value + "T00:00:00Z") : nil) {
             return instant
         }
-        complain(name, "must be a time as 2026-05-04T10:00:00Z or a date as 2026-05-04; write + as %2B")
+        complain(name, "must be a time such as 2026-05-04T10:00:00Z or a date such as 2026-05-04; write + as %2B")
         return nil
     }
 
@@ -106,7 +107,7 @@ struct QueryParameters {
     mutating func amount(_ name: String) -> String? {
         guard let value = text(name) else { return nil }
         if let amount = PlainDecimal.canonical(value) { return amount }
-        complain(name, "must be a decimal such as 19.90, of 18 digits before and 10 after the point at most")
+        complain(name, "must be a decimal such as 19.90, with at most 18 digits before and 10 digits after the point")
         return nil
     }
 }

@@ -4,9 +4,9 @@ internal import Metrics
 enum SQLQueryMetrics {
     /// The description of each metric, by its name.
     static let help: [String: String] = [
-        "millrace_query_cache_hits_total": "Answers of queries in SQL that came out of the cache, by query.",
+        "millrace_query_cache_hits_total": "Answers to queries in SQL that were taken from the cache, by query.",
         "millrace_query_cache_misses_total":
-            "Answers of queries in SQL that were looked for in the cache and had to be read, by query.",
+            "Answers to queries in SQL that were not in the cache and were read from the database, by query.",
     ]
 
     static func note(_ query: String, isHit: Bool) {

@@ -110,7 +110,7 @@ final class SQLQueryReads: Sendable {
             results = try await pool.read(statements, .search)
         } catch {
             if case .refused(let error) = error, asked.position != nil, error.sqlState?.code.hasPrefix("22") == true {
-                throw Problems.invalidParameter("cursor", "must be the one that came with a page of the same request")
+                throw Problems.invalidParameter("cursor", "must be the cursor of a page of the same request")
             }
             throw error.problem
         }

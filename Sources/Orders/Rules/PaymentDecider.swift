@@ -89,7 +89,7 @@ public enum PaymentDecider: TenantDecider {
         _ money: Money, in currency: Currency, _ facts: PaymentDecisionFacts
     ) throws(Refusal) {
         guard money.currency == currency else {
-            throw Refusal(.currencyMismatch, "The order is in \(currency), the amount in \(money.currency).")
+            throw Refusal(.currencyMismatch, "The order is in \(currency), but the amount is in \(money.currency).")
         }
         guard money.amount.coefficient > 0, facts.currencies.fits(money.amount, currency) else {
             throw Refusal(.invalidAmount)

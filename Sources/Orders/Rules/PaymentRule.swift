@@ -28,15 +28,16 @@ public enum PaymentRule: String, Rule {
     public var summary: String {
         switch self {
         case .unknownPayment: "There is no such payment."
-        case .paymentExists: "There is a payment with this id."
-        case .paymentWithoutOrder: "There is no order to pay for."
-        case .orderNotConfirmed: "An order is paid for after it is confirmed, and not after it is cancelled."
-        case .invalidAmount: "An amount is above zero and has no more digits than its currency."
+        case .paymentExists: "A payment with this id already exists."
+        case .paymentWithoutOrder: "The order of the payment does not exist."
+        case .orderNotConfirmed: "Only a confirmed order can be paid."
+        case .invalidAmount:
+            "An amount must be greater than zero and must not have more decimal places than its currency."
         case .unknownCurrency: "The currency is not accepted."
-        case .currencyMismatch: "All amounts of a payment are in the order's currency."
+        case .currencyMismatch: "All amounts of a payment must be in the order's currency."
         case .paymentFailed: "A failed payment cannot be changed."
         case .paymentCompleted: "A completed payment cannot be captured again and cannot fail."
-        case .paymentNotCompleted: "A payment can be refunded after it is completed."
+        case .paymentNotCompleted: "Only a completed payment can be refunded."
         case .captureTooLarge: "At most the authorized amount can be captured."
         case .refundTooLarge: "At most the captured amount can be refunded."
         }

@@ -19,10 +19,10 @@ public enum ShipmentRule: String, Rule {
     public var summary: String {
         switch self {
         case .unknownShipment: "There is no such shipment."
-        case .shipmentExists: "There is a shipment with this id."
-        case .shipmentWithoutOrder: "There is no order to ship."
-        case .orderNotConfirmed: "An order is shipped after it is confirmed, and not after it is cancelled."
-        case .shipmentDelivered: "A shipment is delivered once."
+        case .shipmentExists: "A shipment with this id already exists."
+        case .shipmentWithoutOrder: "The order of the shipment does not exist."
+        case .orderNotConfirmed: "Only a confirmed order can be shipped."
+        case .shipmentDelivered: "The shipment was already delivered."
         }
     }
 }
