@@ -157,7 +157,7 @@ public enum QueryDocumentation {
     }
 
     private static func writeCommon(_ query: SQLQuery, _ writer: inout JSONWriter) {
-        begin("limit", "Rows of the answer, at most.", isRequired: false, &writer)
+        begin("limit", "Maximum number of rows in the answer.", isRequired: false, &writer)
         writer.key("schema")
         writer.beginObject()
         member("type", "integer", &writer)
@@ -168,7 +168,9 @@ public enum QueryDocumentation {
         writer.endObject()
         writer.endObject()
         if !query.order.isEmpty {
-            begin("cursor", "The next of the page before, with the same parameters.", isRequired: false, &writer)
+            begin(
+                "cursor", "The value of next on the previous page. The other parameters must be the same.",
+                isRequired: false, &writer)
             writer.key("schema")
             writer.beginObject()
             member("type", "string", &writer)
@@ -207,16 +209,19 @@ public enum QueryDocumentation {
         writer.endObject()
         writer.key("304")
         writer.beginObject()
-        member("description", "The answer has the ETag of the request.", &writer)
+        member("description", "The client already has the current answer.", &writer)
         writeHeaders(&writer)
         writer.endObject()
         let problems = [
-            ("400", "A parameter is malformed, unknown, missing or given twice; all that is wrong is listed."),
-            ("401", "The service wants a bearer token."),
-            ("421", "The Host header names another service, and no token protects this one."),
-            ("429", "The client asks too much at once. See Retry-After."),
+            ("400", "A parameter is malformed, unknown, missing or given twice. `errors` lists all problems."),
+            ("401", "A bearer token is required."),
+            ("421", "The Host header names another service, and this service does not require a token."),
+            ("429", "The client sends too many requests. See Retry-After."),
             ("431", "The header fields are too large."),
-            ("503", "The read model cannot be reached, or is not at min_version yet. See Retry-After."),
+            (
+                "503",
+                "The database does not answer, the service is overloaded, or the read model is behind. See Retry-After."
+            ),
             ("504", "The query took too long."),
         ]
         for (status, description) in problems {
@@ -235,7 +240,7 @@ public enum QueryDocumentation {
         writer.key("headers")
         writer.raw(
             """
-            {"X-As-Of":{"description":"Up to when the read models of the query show everything that was committed, or \
+            {"X-As-Of":{"description":"The time up to which the read models of the query show all committed events, or \
             `unknown`.","required":true,"schema":{"type":"string"}}}
             """)
     }
