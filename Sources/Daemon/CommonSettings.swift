@@ -18,7 +18,7 @@ struct LogSettings: Sendable {
             """)
         format = section.choice(
             "format", default: LogFormat.text,
-            "The format of a log line. Set json where a program reads the log.")
+            "The format of a log line. Set json if a program reads the log.")
     }
 }
 
@@ -44,16 +44,17 @@ struct OperationsSettings: Sendable {
             section.integer(
                 "stall_after_s", default: 120, in: 1...86_400,
                 """
-                Time without progress after which a loop or a partition counts as stalled; a loop that pauses gets \
-                its pause in addition. With a stalled loop the process is not live, and systemd and Kubernetes restart it. With a stalled partition the process is \
-                not ready. Raise it if single transactions take longer than this.
+                Time without progress after which a loop or a partition counts as stalled. For a loop that pauses, the \
+                length of its pause is added. If a loop is stalled, the process is not live, and systemd or Kubernetes \
+                restarts it. If a partition is stalled, the process is not ready. Raise it if single transactions take \
+                longer than this.
                 """))
         stopTimeout = .seconds(
             section.integer(
                 "stop_timeout_s", default: 30, in: 1...3_600,
                 """
-                Maximum time for a shutdown. When it is over, the process ends at once with exit code 75, and no \
-                event is lost. Set it longer than the drain_timeout_ms of the daemon's own section.
+                Maximum time for a shutdown. After this time, the process exits at once with code 75. No event is \
+                lost. Set it longer than the drain_timeout_ms of the daemon's own section.
                 """))
     }
 }
@@ -101,7 +102,7 @@ struct PostgresSettings: Sendable {
             if !url.isEmpty { configuration = try PostgresConfiguration(url: url) }
         } catch {
             // libpq's message quotes the part that it cannot read, which may be the password.
-            section.reject("url", "is no connection URL that libpq can read")
+            section.reject("url", "is not a connection URL that libpq can read")
         }
         if let password = section.secret(
             "password", example: "pg-password",
@@ -128,14 +129,14 @@ struct PostgresSettings: Sendable {
         configuration.idleInTransactionTimeoutMs = section.integer(
             "idle_in_transaction_timeout_ms", default: defaults.idleInTransactionTimeoutMs, in: 0...3_600_000,
             """
-            Maximum time that a session may be idle inside a transaction. The server then ends the session. 0 sets no \
-            limit.
+            Maximum time that a session may be idle inside a transaction. After that, the server ends the session. 0 \
+            sets no limit.
             """)
         configuration.tcpUserTimeoutMs = section.integer(
             "tcp_user_timeout_ms", default: defaults.tcpUserTimeoutMs, in: 0...600_000,
             """
-            Maximum time that the server may leave sent data unacknowledged. The daemon then closes the connection. 0 \
-            takes the limit of the operating system.
+            Maximum time that sent data may remain without an acknowledgement by the server. After that, the daemon \
+            closes the connection. 0 uses the limit of the operating system.
             """)
         configuration.settings = section.properties(
             "settings", underscoreIsDot: false, examples: [("synchronous_commit", "\"on\"")],

@@ -31,29 +31,29 @@ struct TracingSettings: Sendable {
         sampleRatio = section.number(
             "sample_ratio", default: 1, in: 0...1,
             """
-            The part of the traces that begin in this daemon, with a request without a traceparent, that is recorded. \
-            A trace that began elsewhere is recorded if its traceparent says so. Lower it when \
+            Fraction of the new traces that the daemon records. A trace is new if it begins with a request without a \
+            traceparent. Other traces are recorded if their traceparent says so. Lower it when \
             millrace_spans_dropped_total grows.
             """)
         let defaults = SpanExport.Limits()
         limits.queuedSpans = section.integer(
             "max_queued_spans", default: defaults.queuedSpans, in: 512...1_000_000,
             """
-            Maximum number of spans that wait to be exported. Further spans are dropped and counted. Raise it to \
-            bridge longer absences of the collector; a span takes about one kilobyte of memory.
+            Maximum number of spans that wait to be exported. Further spans are dropped and counted. Raise it if the \
+            collector is away for longer times. A span takes about one kilobyte of memory.
             """)
         limits.batchSpans = section.integer(
             "batch_spans", default: defaults.batchSpans, in: 1...10_000,
             """
-            Maximum number of spans in one request or line. Lower it if the collector refuses requests for their size \
-            (413).
+            Maximum number of spans in one request or line. Lower it if the collector refuses requests because of \
+            their size (413).
             """)
         limits.giveUpAfter = .milliseconds(
             section.integer(
                 "give_up_after_ms", default: 60_000, in: 0...3_600_000,
                 """
-                Time after which a batch that the collector does not accept is dropped. Until then it is sent again, \
-                with growing delays, while the queue fills. 0 makes one attempt.
+                Time after which the daemon drops a batch that the collector does not accept. Until then it sends the \
+                batch again, with growing delays, while the queue fills. 0 makes one attempt.
                 """))
         if file != nil, collector != nil {
             section.reject("endpoint", "cannot be combined with directory: set one of them")
@@ -66,8 +66,8 @@ struct TracingSettings: Sendable {
             "directory", default: "",
             """
             The directory for files of spans, as an absolute path. It must exist, and the daemon needs the right to \
-            write in it. The file is NAME.jsonl, with the name of the daemon. Without directory and endpoint nothing \
-            is recorded; traces that others began are then passed on unchanged.
+            write in it. The file is NAME.jsonl, with the name of the daemon. If neither directory nor endpoint is \
+            set, the daemon records nothing. It then passes traces that began elsewhere on unchanged.
             """
         ) {
             $0.isEmpty || $0.hasPrefix("/") ? nil : "must be an absolute path"
@@ -75,8 +75,8 @@ struct TracingSettings: Sendable {
         let maxFileBytes = section.integer(
             "max_file_bytes", default: 100_000_000, in: 1_000_000...100_000_000_000,
             """
-            Size at which the file is renamed to NAME.jsonl.1, which replaces the one before, and a new file begins. \
-            Both take at most twice as much.
+            Size at which the daemon renames the file to NAME.jsonl.1 and begins a new file. A previous NAME.jsonl.1 \
+            is replaced. Both files together take at most twice this size.
             """)
         return directory.isEmpty ? nil : .directory(directory, maxFileBytes: maxFileBytes)
     }
@@ -86,13 +86,13 @@ struct TracingSettings: Sendable {
             "endpoint", default: "",
             """
             The URL of a collector that receives spans over HTTP (OTLP/HTTP with JSON), with its path, for example \
-            http://collector:4318/v1/traces. Use it instead of directory where the daemon may write no files.
+            http://collector:4318/v1/traces. Use it instead of directory if the daemon must not write files.
             """, check: problem(ofEndpoint:))
         let headers = section.properties(
             "headers", underscoreIsDot: false, areSecret: true,
             examples: [("Authorization", "{ file = \"collector-token\" }")],
             """
-            Further headers of requests to the collector. A secret is a reference to a file or a variable that \
+            Further headers of requests to the collector. Give a secret as a reference to a file or a variable that \
             contains the whole value, for example Bearer and the token.
             """, check: problem(ofHeader:))
         for (name, value) in headers where value.utf8.contains(where: { $0 < 0x20 || $0 == 0x7F }) {
@@ -104,8 +104,8 @@ struct TracingSettings: Sendable {
         let file = section.file(
             "ca_file", isSecret: false,
             """
-            The file with the certificate authorities that sign the certificate of a collector with https://, in PEM. \
-            Without it those of the system count.
+            The file with the certificate authorities for a collector with https://, in PEM. If it is not set, the \
+            daemon uses those of the system.
             """)
         if !file.isEmpty, !OTLPExporter.canRead(certificatesFile: file) {
             section.reject("ca_file", "\(file) contains no certificates in PEM, or cannot be read")
@@ -125,7 +125,7 @@ struct TracingSettings: Sendable {
         if authority.contains("@") { return "must not contain a user or a password: use headers" }
         if authority.isEmpty { return "must name a host" }
         let isWritable = url.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F }
-        if !isWritable { return "must not contain spaces, control characters or other letters than those of ASCII" }
+        if !isWritable { return "must contain only visible ASCII characters" }
         let hasPath = rest.count > authority.count + 1
         return hasPath ? nil : "must have a path, as in \(scheme)\(authority)/v1/traces"
     }
@@ -138,7 +138,7 @@ struct TracingSettings: Sendable {
                 Unicode.Scalar(byte).properties.isAlphabetic && byte < 0x80
                     || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) || "!#$%&'*+-.^_`|~".utf8.contains(byte)
             }
-        if !isToken { return "is no name of a header" }
+        if !isToken { return "is not a header name" }
         let own = ["content-type", "content-length", "host", "transfer-encoding", "connection"]
         return own.contains(name.lowercased()) ? "is set by the daemon" : nil
     }

@@ -43,7 +43,7 @@ public struct DeadLetterHandlerConfiguration: Sendable {
     /// Milliseconds after which a letter without an answer is sent again. The time doubles with each attempt, up to 32
     /// times, because the consumer may only have a lag.
     public var stuckAfterMs = 300_000
-    /// Days that resolved and discarded letters are kept. Open letters are kept for ever.
+    /// Days that resolved and discarded letters are kept. Open letters are never deleted.
     public var retentionDays = 30
 
     /// Milliseconds between two searches for due letters while there are none.

@@ -56,7 +56,7 @@ struct ResponseFields: Sendable {
     }
 
     private static func checked(_ name: String) -> HTTPField.Name {
-        guard let name = HTTPField.Name(name) else { preconditionFailure("\(name) is no name of a header") }
+        guard let name = HTTPField.Name(name) else { preconditionFailure("\(name) is not a header name") }
         return name
     }
 }

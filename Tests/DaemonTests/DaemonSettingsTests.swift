@@ -172,7 +172,7 @@ import Traces
             try DaemonSettings<OutboxRelayProgram>.load(sources)
         }
         let text = error?.description ?? ""
-        #expect(text.contains("is no connection URL"))
+        #expect(text.contains("is not a connection URL"))
         #expect(!text.contains("hunter2"))
     }
 

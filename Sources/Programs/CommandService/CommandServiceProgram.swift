@@ -25,7 +25,7 @@ public enum CommandServiceProgram: DaemonProgram {
     }
 
     public static let name = "command-service"
-    public static let abstract = "Takes commands over HTTP, and commits each change with its events."
+    public static let abstract = "Accepts commands over HTTP, and commits each change together with its events."
     public static let operationsPort = 9_407
     public static let isOptional = true
     public static let needsKafka = false

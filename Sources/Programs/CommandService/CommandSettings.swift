@@ -17,16 +17,16 @@ struct CommandSettings: FeatureSettings {
     private static let names = ["orders", "payments", "shipments", "customers", "accounts", "inventory", "products"]
 
     init(from reader: SettingsReader) {
-        let section = reader.section("commands", "Which commands the service takes, and how it carries them out.")
+        let section = reader.section("commands", "Which commands the service accepts, and how it executes them.")
         let names = section.strings(
             "domains", default: Self.names,
             """
-            The domains whose commands the service takes: \(Self.names.joined(separator: ", ")). Each may have a service \
-            of its own. A domain needs its migrations.
+            The domains whose commands the service accepts: \(Self.names.joined(separator: ", ")). You may run one \
+            service for each domain. A domain requires its migrations.
             """)
         bus.connections = section.integer(
             "connections", default: bus.connections, in: 1...256,
-            "Number of database sessions that carry out commands, each in one transaction at a time.")
+            "Number of database sessions that execute commands, each in one transaction at a time.")
         bus.batchLimit = section.integer(
             "batch_limit", default: bus.batchLimit, in: 1...1_000,
             "Maximum number of commands that share a transaction.")
@@ -35,10 +35,10 @@ struct CommandSettings: FeatureSettings {
             "Maximum number of commands that wait for a session. Further commands are answered with 503.")
         bus.timeoutMs = section.integer(
             "timeout_ms", default: bus.timeoutMs, in: 1...600_000,
-            "Maximum time that a command waits and is tried again. It is then answered with 503.")
+            "Maximum time for which a command waits and is tried again. After that, it is answered with 503.")
         bus.maxAttempts = section.integer(
             "max_attempts", default: bus.maxAttempts, in: 1...100,
-            "Maximum number of attempts to carry out a command, after conflicts and failures that may pass.")
+            "Maximum number of attempts to execute a command, after conflicts and temporary failures.")
         bus.statementTimeoutMs = section.integer(
             "statement_timeout_ms", default: bus.statementTimeoutMs, in: 1...600_000,
             "Maximum duration of a statement.")
@@ -48,25 +48,25 @@ struct CommandSettings: FeatureSettings {
         bus.answersKeptHours = section.integer(
             "answers_kept_hours", default: bus.answersKeptHours, in: 1...8_760,
             """
-            Time for which the answers to commands with an Idempotency-Key are kept. A key that comes again later is \
-            carried out again.
+            Time for which the answers to commands with an Idempotency-Key are kept. After that, a command with the \
+            same key is executed again.
             """)
         bus.pruneIntervalS = section.integer(
             "prune_interval_s", default: bus.pruneIntervalS, in: 1...86_400,
-            "Time between two deletions of old answers.")
+            "Interval at which old answers are deleted.")
         bus.cachedFacts = section.integer(
             "validation_cache_entries", default: bus.cachedFacts, in: 0...10_000_000,
             """
-            Maximum number of known customers, and of known products, that the process keeps in memory so that not each \
-            command reads them. An entry takes about 200 bytes. What is not kept is read from the database. Another \
-            process forgets a customer, or retires a product: this one hears of it by a notification, within \
-            milliseconds, and may accept an order until then. Set 0 to read and lock them for each command.
+            Maximum number of known customers, and of known products, that the process keeps in memory so that not \
+            each command reads them. An entry takes about 200 bytes. Others are read from the database. If another \
+            process forgets a customer or retires a product, a notification tells this process within milliseconds. \
+            Until then it may accept an order. Set 0 to read and lock them for each command.
             """)
         bus.cachedFactS = section.integer(
             "validation_cache_s", default: bus.cachedFactS, in: 1...3_600,
             """
-            Maximum time that a customer or a product is kept in memory. It bounds what a lost notification can do. \
-            Lower it where a proxy such as PgBouncer in its transaction mode keeps notifications away.
+            Maximum time that a customer or a product is kept in memory. It limits the effect of a lost notification. \
+            Lower it if a proxy, such as PgBouncer in transaction mode, suppresses notifications.
             """)
         bus.notifyChannel = section.outboxNotifyChannel()
         let served = [
@@ -85,26 +85,26 @@ struct CommandSettings: FeatureSettings {
     }
 
     private static func policy(_ reader: SettingsReader) -> OrderPolicy {
-        let section = reader.section("orders", "What the rules of orders leave to the operator.")
+        let section = reader.section("orders", "Rules of orders that the operator sets.")
         var policy = OrderPolicy()
         let minimum = section.string(
             "minimum_total", default: "10",
             "The minimum total with which an order can be confirmed, in the order's currency.")
         let exceptions = section.strings(
             "minimum_totals", default: [],
-            "Other minimum totals, one a currency: [\"JPY 1000\", \"USD 12.50\"].")
+            "Minimum totals that differ by currency: [\"JPY 1000\", \"USD 12.50\"].")
         if let amount = amount(minimum) {
             policy.minimumTotal = amount
         } else {
-            section.reject("minimum_total", "\"\(minimum)\" is no amount of 0 or more")
+            section.reject("minimum_total", "\"\(minimum)\" is not an amount of 0 or more")
         }
         policy.requiresKnownProducts = section.boolean(
             "require_known_products", default: false,
             """
             Refuses items whose product is not in the table products (item-of-unknown-product) or is retired \
-            (item-of-retired-product). Set it where the catalogue is kept by the commands of products in the same \
-            database, by this service or by another; the migrations of products are then needed. Without it, an order \
-            may name any product.
+            (item-of-retired-product). Set it if commands of products maintain the catalogue in the same database, in \
+            this service or in another one. It requires the migrations of products. Without it, an order may name any \
+            product.
             """)
         for text in exceptions {
             let words = text.split(separator: " ").map(String.init)

@@ -10,8 +10,8 @@ extension SectionReader {
             "notify_channel", default: NotifyChannels.outbox,
             """
             Channel of PostgreSQL's NOTIFY for new events. The daemon notifies it after each transaction with events, \
-            and outbox-relay reads the outbox at once. Set it to relay.notify_channel of outbox-relay. "" notifies \
-            nobody; the relay then finds the events when it polls.
+            and outbox-relay reads the outbox at once. Set it to relay.notify_channel of outbox-relay. "" sends no \
+            notification; the relay then finds the events when it polls.
             """, check: NotifyChannels.problem)
         return NotifyChannels.channel(channel)
     }

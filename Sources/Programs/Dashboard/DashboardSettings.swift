@@ -18,7 +18,7 @@ struct DashboardSettings: FeatureSettings {
             """)
         retention.hoursKeptDays = section.integer(
             "hours_kept_days", default: defaults.hoursKeptDays, in: 1...36_500,
-            "How long the counts of each hour are kept. The counts of each day are kept for ever.")
+            "How long the counts of each hour are kept. The counts of each day are never deleted.")
         retention.intervalS = section.integer(
             "prune_interval_s", default: defaults.intervalS, in: 1...86_400,
             "Interval at which older counts are deleted.")

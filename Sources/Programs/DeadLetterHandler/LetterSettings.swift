@@ -32,7 +32,7 @@ struct LetterSettings: FeatureSettings {
         letters.foreignTopics = Self.foreignTopics(section)
         letters.retentionDays = section.integer(
             "retention_days", default: letters.retentionDays, in: 1...3_650,
-            "How long resolved and discarded letters are kept. Open letters are kept for ever.")
+            "How long resolved and discarded letters are kept. Open letters are never deleted.")
         letters.pollIntervalMs = section.integer(
             "poll_interval_ms", default: letters.pollIntervalMs, in: 1...600_000,
             "Interval at which the daemon looks for letters that are due for a retry.")
@@ -76,7 +76,7 @@ struct LetterSettings: FeatureSettings {
         var policy = RetryPolicy(errorClasses: classes)
         policy.initialDelayMs = section.integer(
             "initial_ms", default: looking.initialDelayMs, in: 1...86_400_000,
-            "Delay before the first retry. Each further delay is twice as long.")
+            "Delay before the first retry. Each further delay is twice as long as the one before.")
         policy.ceilingMs = section.integer(
             "ceiling_ms", default: looking.ceilingMs, in: 1...2_592_000_000,
             "Maximum delay between two retries.")

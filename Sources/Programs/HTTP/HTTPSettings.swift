@@ -59,8 +59,8 @@ public struct HTTPSettings: Sendable {
             "allowed_origins", default: [],
             """
             Origins of other sites whose pages may use this service from a browser (CORS), for example \
-            "https://shop.example". The pages send tokens, not cookies. Behind a gateway that serves the page and this \
-            service under one name, none is needed.
+            "https://shop.example". The pages send tokens, not cookies. No origin is needed behind a gateway that \
+            serves the page and this service under one name.
             """)
         Self.readLimits(section, &http)
         switch purpose {
@@ -120,15 +120,16 @@ public struct HTTPSettings: Sendable {
             "http2", default: http.http2,
             """
             Offers HTTP/2 beside HTTP/1.1 to clients that connect with TLS. Set it if browsers open many live pages: \
-            each takes a connection of its own over HTTP/1.1, and browsers allow six to one host.
+            over HTTP/1.1 each page takes one connection, and browsers open at most six to a host.
             """)
         switch (certificate.isEmpty, key.isEmpty) {
         case (true, true):
             if http.http2 {
-                section.reject("http2", "needs certificate_file and key_file: clients choose HTTP/2 within TLS")
+                section.reject(
+                    "http2", "requires certificate_file and key_file, because clients choose HTTP/2 within TLS")
             }
-        case (false, true): section.reject("certificate_file", "needs key_file, its private key")
-        case (true, false): section.reject("key_file", "needs certificate_file, the certificate that it belongs to")
+        case (false, true): section.reject("certificate_file", "requires key_file, its private key")
+        case (true, false): section.reject("key_file", "requires certificate_file, the certificate that it belongs to")
         case (false, false):
             do throws(TLSIdentity.FileError) {
                 http.tls = try TLSIdentity(certificateFile: certificate, keyFile: key)
@@ -140,7 +141,7 @@ public struct HTTPSettings: Sendable {
 
     private static func tenants(_ purpose: Purpose) -> String {
         purpose == .commands
-            ? " Behind a token may stand tenant=NAME: what the token's owner creates belongs to that tenant, and the "
+            ? " A token may be followed by tenant=NAME: what the token's owner creates belongs to that tenant, and the "
                 + "owner sees and changes nothing else." : ""
     }
 

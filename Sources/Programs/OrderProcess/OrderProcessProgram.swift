@@ -30,7 +30,7 @@ public enum OrderProcessProgram: DaemonProgram {
 
     public static let name = "order-process"
     public static let abstract =
-        "Takes confirmed orders from stock over payment to the parcel, or cancels them and gives back what it holds."
+        "Reserves stock, takes the payment and ships confirmed orders, or cancels them and releases stock and payment."
     public static let operationsPort = 9_408
     public static let isOptional = true
     /// An installation needs this daemon only if it handles all orders, payments, shipments and stock. The load of the

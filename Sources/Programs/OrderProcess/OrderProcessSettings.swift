@@ -18,8 +18,9 @@ struct OrderProcessSettings {
         rules.capture = section.choice(
             "capture", default: defaults.capture,
             """
-            Who takes the authorized money. process: the process itself, when it ships. provider: a payment provider, \
-            which answers with the commands capture and fail of payments; the order is shipped after the capture.
+            Who captures the authorized payment. process: the process itself, when it ships the order. provider: a \
+            payment provider, which sends the commands capture or fail of payments. The order is shipped after the \
+            capture.
             """)
         rules.paymentMethod = section.string(
             "payment_method", default: defaults.paymentMethod, "The method of the payments that are authorized."
@@ -45,20 +46,20 @@ struct OrderProcessSettings {
         let since = section.optionalString(
             "since", example: "2026-01-01T00:00:00Z",
             """
-            Orders that were confirmed before this time are left alone. Set it before the first start where the topics \
-            contain orders that others have handled.
+            The daemon ignores orders that were confirmed before this time. Set it before the first start if the \
+            topics contain orders that were handled in another way.
             """
         ) { (try? Timestamp(parsing: $0.utf8Span.span)) == nil ? "must be a time such as 2026-01-01T00:00:00Z" : nil }
         rules.since = since.flatMap { try? Timestamp(parsing: $0.utf8Span.span) }
         deadlinePollMs = section.integer(
             "deadline_poll_ms", default: 1_000, in: 10...60_000,
-            "Time between two looks for deadlines that are over.")
+            "Interval at which the daemon looks for deadlines that have passed.")
         finishedKeptDays = section.integer(
             "finished_kept_days", default: 90, in: 1...36_500,
             """
-            How long a finished process and its history are kept. Then the daemon deletes them. A process that is not \
-            finished is kept for ever. An order whose confirmation comes again later begins a new process, so set it \
-            longer than any replay of the topics, and not below processed_events_retention_days.
+            How long a finished process and its history are kept. After that, the daemon deletes them. It never \
+            deletes a process that is not finished. If the confirmation of an order is read again later, a new process \
+            begins. So set it longer than any replay of the topics, and not below processed_events_retention_days.
             """)
         if finishedKeptDays < eventsKeptDays {
             section.reject(

@@ -40,15 +40,15 @@ struct RelaySettings: FeatureSettings {
         relay.topicSuffix = section.string(
             "topic_suffix", default: defaults.topicSuffix,
             """
-            Suffix of the topics. The aggregate type in lower case stands before it. A row that names a topic goes to \
-            that topic instead.
+            Suffix of the topics. The name of a topic is the aggregate type in lower case and this suffix. A row that \
+            names a topic is published to that topic instead.
             """)
         Self.readSharding(&relay, defaults, section)
         Self.readLimits(&relay, defaults, section)
         Self.readPacing(&relay, defaults, section)
         let debezium = reader.section(
             "relay.debezium",
-            "Columns of the Debezium layout. They count when layout is \"debezium\".")
+            "Columns of the Debezium layout. They are used if layout is \"debezium\".")
         let columns = Self.debezium(debezium)
         if layout == .debezium { relay.layout = .debezium(columns) }
         section.reject(relay.validate(), inner: ["debezium": debezium])
@@ -62,8 +62,8 @@ struct RelaySettings: FeatureSettings {
         relay.shards = section.integer(
             "shards", default: defaults.shards, in: 1...1_024,
             """
-            Number of parts into which the keys are divided. One relay publishes each shard, and all running relays \
-            share the shards evenly. Every relay of a table needs the same number: stop them all before you change \
+            Number of shards into which the keys are divided. One relay publishes each shard, and all running relays \
+            share the shards evenly. All relays of a table must have the same number: stop them all before you change \
             it.
             """)
         relay.electionIntervalMs = section.integer(
@@ -125,8 +125,8 @@ struct RelaySettings: FeatureSettings {
             """
             Channel of PostgreSQL's NOTIFY for new rows. While the outbox is empty, the relay reads it at each \
             notification, with one more session for each shard. command-service and order-process notify it after \
-            their transactions. A service of your own may do the same with a NOTIFY of its own after COMMIT. A NOTIFY \
-            inside of a transaction makes all transactions that notify commit one after the other. "" only polls.
+            their transactions. Your own service may send the same NOTIFY after COMMIT. With a NOTIFY inside a \
+            transaction, all transactions that notify commit one after the other. "" only polls.
             """, check: NotifyChannels.problem)
         relay.notifyChannel = NotifyChannels.channel(channel)
         relay.sweepIntervalMs = section.integer(
@@ -166,7 +166,7 @@ struct RelaySettings: FeatureSettings {
             "Column of the publishing order, a unique bigint. The migration set outbox-debezium adds it.")
         layout.topic = section.string(
             "topic", default: defaults.topic,
-            "Template of the topic. ${routedByValue} stands for the aggregate type.")
+            "Template of the topic. ${routedByValue} is replaced by the aggregate type.")
         layout.envelope = section.boolean(
             "envelope", default: defaults.envelope,
             """

@@ -31,7 +31,7 @@ struct FailureSettings {
     init(from reader: SettingsReader, consumer: String?, order: DeadLetterRoute.Order) {
         let section = reader.section(
             "dead_letters",
-            "What the daemon does with an event that can never be decoded or applied.")
+            "What the daemon does with an event that cannot be decoded or applied.")
         choice = section.choice(
             "on_failure", default: Choice.park,
             """

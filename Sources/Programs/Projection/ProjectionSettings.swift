@@ -36,8 +36,8 @@ public struct ProjectionSettings: Sendable {
             topicSuffix = section.string(
                 "topic_suffix", default: topicSuffix,
                 """
-                Suffix of the topics to read. The aggregate type in lower case stands before it. Set it to the \
-                relay's topic_suffix.
+                Suffix of the topics to read. The name of a topic is the aggregate type in lower case and this suffix. \
+                Set it to the relay's topic_suffix.
                 """)
         }
         if hasVersions {
@@ -45,8 +45,8 @@ public struct ProjectionSettings: Sendable {
                 "version", default: 0, in: 0...1_000_000,
                 """
                 Version of the read model that this process writes. 0 writes the live version, and changes to another \
-                one as soon as it is promoted. Set the number of a version that is being rebuilt to fill it by a \
-                process of its own. Such a process creates no dead letters: a partition stops before an event that \
+                one as soon as it is promoted. Set the number of a version that is being rebuilt to fill it in a \
+                separate process. Such a process creates no dead letters: a partition stops before an event that \
                 cannot be applied.
                 """)
             wish = version == 0 ? .live : .version(version)
@@ -62,7 +62,7 @@ public struct ProjectionSettings: Sendable {
         runner.processedEventsRetentionDays = section.integer(
             "processed_events_retention_days", default: defaults.processedEventsRetentionDays, in: 1...3_650,
             """
-            How long the ids of applied events are kept, to recognise an event that comes again. Set it longer than \
+            How long the ids of applied events are kept, to recognise an event that is read again. Set it longer than \
             any replay, any offset that you move back, and any repetition by a producer. Restarts and rebalances do \
             not matter here.
             """)
@@ -74,11 +74,11 @@ public struct ProjectionSettings: Sendable {
             "Delay before the first retry after a failure of the database.")
         runner.backoffCeilingMs = section.integer(
             "backoff_ceiling_ms", default: defaults.backoffCeilingMs, in: 1...600_000,
-            "Maximum delay between two such retries.")
+            "Maximum delay between two of these retries.")
         runner.refusedAttemptsLimit = section.integer(
             "refused_attempts_limit", default: defaults.refusedAttemptsLimit, in: 1...1_000_000,
             """
-            Number of consecutive attempts that the database may refuse. The process then ends with exit code 78.
+            Number of consecutive attempts that the database may refuse. After that, the process exits with code 78.
             """)
         runner.offsetCopyIntervalMs = section.integer(
             "offset_copy_interval_ms", default: defaults.offsetCopyIntervalMs, in: 10...600_000,
@@ -106,7 +106,7 @@ public struct ProjectionSettings: Sendable {
             """
             Channel of PostgreSQL's NOTIFY for applied events. The daemon notifies it after each transaction, and \
             query-service answers requests with min_version at once. Set it to queries.notify_channel of \
-            query-service. "" notifies nobody; such a request is then answered up to some milliseconds later.
+            query-service. "" sends no notification; such a request is then answered some milliseconds later.
             """, check: NotifyChannels.problem)
         return NotifyChannels.channel(channel)
     }

@@ -28,17 +28,18 @@ struct QuerySettings: FeatureSettings {
         let replicaURL = section.optionalString(
             "read_url", example: "postgresql://millrace@replica:5432/millrace",
             """
-            The connection URL of a streaming replica of the database, for reads. User and password are those of \
-            [postgres] if the URL has none; it must not have a password. While the replica is away or too far behind, \
-            the primary answers. Set it to take load off the primary.
+            The connection URL of a streaming replica of the database, for reads. The URL must not have a password: \
+            the service uses the password of [postgres], and also its user and database if the URL names none. While \
+            the replica is away or too far behind, the primary answers. Set it to reduce the load on the primary.
             """,
             check: Self.problem(ofReplica:))
         replicaParameters = replicaURL.flatMap { try? PostgresConfiguration(url: $0).parameters }
         queries.replicaMaxDelayMs = section.integer(
             "read_max_delay_ms", default: queries.replicaMaxDelayMs, in: 100...3_600_000,
             """
-            Maximum time by which the replica of read_url may be behind the primary. Beyond it the primary answers. \
-            Lower it if readers must see younger data; set it well above the usual delay of the replica.
+            Maximum time by which the replica of read_url may be behind the primary. If the delay is longer, the \
+            primary answers. Lower it if readers need newer data, but keep it well above the usual delay of the \
+            replica.
             """)
         queries.fallback = section.choice(
             "fallback", default: queries.fallback,
@@ -48,7 +49,10 @@ struct QuerySettings: FeatureSettings {
             """)
         queries.maxWaitSeconds = section.integer(
             "max_wait_s", default: queries.maxWaitSeconds, in: 0...600,
-            "Maximum time that a request may wait for min_version. A longer wait in the request is cut to this.")
+            """
+            Maximum time that a request may wait for min_version. If a request asks for a longer wait, this time is \
+            used.
+            """)
         queries.maxWaiters = section.integer(
             "max_waiters", default: queries.maxWaiters, in: 1...1_000_000,
             "Maximum number of requests that wait for min_version. Further requests are answered with 503.")
@@ -69,7 +73,7 @@ struct QuerySettings: FeatureSettings {
             "Interval at which the service reads offsets, outbox and dead letters. X-As-Of is at most this old.")
         queries.heartbeatMs = section.integer(
             "heartbeat_ms", default: queries.heartbeatMs, in: 100...600_000,
-            "Interval of the comments that keep a silent stream open.")
+            "Interval of the comments that keep an idle stream open.")
         section.reject(queries.validate())
         configuration = queries
     }
@@ -80,8 +84,8 @@ struct QuerySettings: FeatureSettings {
             "read_models", default: all.map(\.rawValue),
             """
             The read models of orders that the service answers from. order-summary: /v1/orders, and the orders of \
-            customers. dashboard: /v1/dashboard, the summaries of customers and the live page; it needs order-summary, \
-            too. Set it to [] to answer queries in SQL alone: the database then needs no tables of orders.
+            customers. dashboard: /v1/dashboard, the summaries of customers and the live page; it also needs \
+            order-summary. Set it to [] to answer only queries in SQL: the database then needs no tables of orders.
             """)
         var readModels: Set<QueryServiceConfiguration.ReadModel> = []
         for name in names {
@@ -98,8 +102,8 @@ struct QuerySettings: FeatureSettings {
     private static func problem(ofReplica url: String) -> String? {
         guard url.hasPrefix("postgresql://") || url.hasPrefix("postgres://"),
             let replica = try? PostgresConfiguration(url: url)
-        else { return "is no connection URL that libpq can read" }
-        return replica.password == nil ? nil : "must have no password: that of [postgres] is used"
+        else { return "is not a connection URL that libpq can read" }
+        return replica.password == nil ? nil : "must not have a password: the password of [postgres] is used"
     }
 
     /// The configuration of the replica, with the user, the session settings and the time limits of the primary.
@@ -137,9 +141,9 @@ struct PageSettings: FeatureSettings {
             "commands_url", default: "",
             """
             The address at which browsers reach command-service, for example "https://shop.example/", or "./" where a \
-            gateway serves it under the same path as this page. The page then has a form for new orders. \
-            command-service must allow the page's origin in http.allowed_origins if that is another one. Without an \
-            address the page shows no form.
+            gateway serves it under the same path as this page. The page then has a form for new orders. If the page \
+            has another origin, command-service must allow it in http.allowed_origins. Without an address the page \
+            shows no form.
             """)
         let isAddress = commands.wholeMatch(of: #/https?://[A-Za-z0-9.:\[\]\-]+(/[A-Za-z0-9._~/\-]*)?/#) != nil
         if !commands.isEmpty, commands != "./", !isAddress {

@@ -17,14 +17,14 @@ struct SQLQuerySettings: Sendable {
         sql.folders = section.strings(
             "folders", default: [],
             """
-            Folders of queries, NAME.sql each. They are read again at SIGHUP: all of them, or none when anything is \
-            wrong.
+            Folders of queries, NAME.sql each. At SIGHUP the service reads them again. If one of them is invalid, it \
+            keeps all that it has.
             """)
         sql.role = section.optionalString(
             "role", example: "millrace_queries",
             """
             The database role that queries run as, which the database user must be a member of. It must be able to \
-            read the read models, as roles of sql_projections.readers are; give it nothing else.
+            read the read models, for example as a role of sql_projections.readers. Give it no other rights.
             """)
         sql.cacheBytes =
             section.integer(

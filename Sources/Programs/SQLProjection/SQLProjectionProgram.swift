@@ -72,7 +72,10 @@ public enum SQLProjectionProgram: DaemonProgram {
         public func validate() throws {
             for folder in folders where folder.isEmpty || folder.contains(",") {
                 throw ValidationError(
-                    "--projection \(folder): name such a folder by sql_projections.folders in the configuration file.")
+                    """
+                    --projection \(folder): the option takes no empty name and no comma; use sql_projections.folders \
+                    in the file.
+                    """)
             }
         }
 
