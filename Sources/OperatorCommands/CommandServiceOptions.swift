@@ -18,7 +18,7 @@ struct CommandServiceOptions: ParsableArguments {
     /// - Parameter isUsed: whether the command sends anything over HTTP.
     func validate(isUsed: Bool) throws {
         if !isUsed, url != nil || tokenFile != nil {
-            throw ValidationError("--url and --token-file go with --via http.")
+            throw ValidationError("--url and --token-file require --via http.")
         }
         if let url { try Self.check(url, of: "--url") }
     }
@@ -26,7 +26,7 @@ struct CommandServiceOptions: ParsableArguments {
     private static func check(_ url: String, of option: String) throws {
         guard let parts = URLComponents(string: url), ["http", "https"].contains(parts.scheme), parts.host != nil,
             parts.query == nil, parts.fragment == nil
-        else { throw ValidationError("\(option) is http://host:port or https://host, with a path if there is one.") }
+        else { throw ValidationError("\(option) must be http://host:port or https://host, with an optional path.") }
         if parts.user != nil || parts.password != nil {
             throw ValidationError("\(option): other users can read secrets on a command line. Use --token-file.")
         }
@@ -43,7 +43,7 @@ struct CommandServiceOptions: ParsableArguments {
         if let tokenFile {
             let text = try SecretFile(tokenFile, of: "--token-file").text
             guard !text.isEmpty, text.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
-                throw ValidationError("--token-file: the file has one token in one line, without spaces.")
+                throw ValidationError("--token-file: the file must contain one token in one line, without spaces.")
             }
             token = text
         }

@@ -9,24 +9,25 @@ internal import Synchronization
 struct LoadCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "load",
-        abstract: "Simulates an order shop or a bank: writes their changes with the outbox rows.",
+        abstract: "Simulates an order shop or a bank: writes the changes together with their outbox rows.",
         discussion: """
-            --domain shop: products, their stock and the customers are registered, and then change, by the commands of \
-            command-service in the same tables: either may go on where the other has stopped. \
+            --domain shop: The command registers products, their stock and customers, and then changes them. It uses \
+            the rules and the tables of command-service, so each of the two can continue with the data of the other. \
             Customers order 1 to 8 items; some customers order more often than others. Orders are changed, confirmed, \
             cancelled, paid, paid at the second attempt, refunded, shipped in one parcel or two, delivered or \
             abandoned. Each step is a transaction. The same seed gives the same orders, with new ids in each run.
 
-            --domain bank: accounts are opened, and money is deposited, withdrawn and transferred, by the rules of \
-            command-service. Movements that a rule refuses are counted. The same seed gives the same movements, of new \
-            accounts in each run.
+            --domain bank: The command opens accounts, and deposits, withdraws and transfers money by the rules of \
+            command-service. It counts the movements that a rule refuses. The same seed gives the same movements, of \
+            new accounts in each run.
 
-            --via http: the orders go to a command-service, with their payments and parcels, as a client would send \
-            them: each command with an idempotency key, and again until it has an answer. At most --concurrency \
-            requests are under way. Customers and products are created when an order first names them, under keys \
-            that are the same in each run; a service without these domains gets the ids that a load into the database \
-            uses. When a rule refuses a command, its order ends and is counted. With --domain bank, the accounts are \
-            opened over HTTP as well, and the service gives them their ids.
+            --via http: The command sends the orders, their payments and their parcels to a command-service, as a \
+            client would. Each command has an idempotency key and is sent again until it has an answer. At most \
+            --concurrency requests are open at the same time. Customers and products are created when an order first \
+            names them, with idempotency keys that are the same in each run. If the service does not have these \
+            domains, the orders contain the ids that a load into the database uses. If a rule refuses a command, its \
+            order ends and is counted. With --domain bank, the accounts are also opened over HTTP, and the service \
+            chooses their ids.
 
             The command ends when all --orders (or --movements) are complete, after --duration, or on Ctrl-C.
             """)
@@ -68,16 +69,16 @@ struct LoadCommand: AsyncParsableCommand {
 
     func validate() throws {
         try shop.validate()
-        guard rate >= 0, rate <= 1_000_000 else { throw ValidationError("--rate is 0 to 1000000.") }
-        guard orders ?? 1 >= 1 else { throw ValidationError("--orders is at least 1.") }
+        guard rate >= 0, rate <= 1_000_000 else { throw ValidationError("--rate must be 0 to 1000000.") }
+        guard orders ?? 1 >= 1 else { throw ValidationError("--orders must be at least 1.") }
         try bank.validate()
         switch domain {
-        case .shop where bank.movements != nil: throw ValidationError("--movements goes with --domain bank.")
-        case .bank where orders != nil: throw ValidationError("--orders goes with --domain shop.")
+        case .shop where bank.movements != nil: throw ValidationError("--movements requires --domain bank.")
+        case .bank where orders != nil: throw ValidationError("--orders requires --domain shop.")
         case .shop, .bank: break
         }
         try service.validate(isUsed: via == .http)
-        if via == .http, shop.batch != 1 { throw ValidationError("--batch goes with --via database.") }
+        if via == .http, shop.batch != 1 { throw ValidationError("--batch requires --via database.") }
     }
 
     func run() async throws {
@@ -160,7 +161,7 @@ struct LoadCommand: AsyncParsableCommand {
         let load = ShopLoad(
             shopConfiguration, database: postgres,
             onTrouble: { error in
-                trouble.say("the database fails; trying again: \(error)")
+                trouble.say("database error; trying again: \(error)")
             })
         try await play(load)
     }
@@ -212,8 +213,8 @@ struct BankOptions: ParsableArguments {
     var accounts = 1_000
 
     func validate() throws {
-        guard movements ?? 1 >= 1 else { throw ValidationError("--movements is at least 1.") }
-        guard (2...1_000_000).contains(accounts) else { throw ValidationError("--accounts is 2 to 1000000.") }
+        guard movements ?? 1 >= 1 else { throw ValidationError("--movements must be at least 1.") }
+        guard (2...1_000_000).contains(accounts) else { throw ValidationError("--accounts must be 2 to 1000000.") }
     }
 
     /// - Parameter common: the options with the seed and the number of connections.
@@ -245,9 +246,9 @@ struct ShopOptions: ParsableArguments {
     var customers = 10_000
 
     func validate() throws {
-        guard (1...500).contains(concurrency) else { throw ValidationError("--concurrency is 1 to 500.") }
-        guard (1...10_000).contains(batch) else { throw ValidationError("--batch is 1 to 10000.") }
-        guard (1...1_000_000).contains(customers) else { throw ValidationError("--customers is 1 to 1000000.") }
+        guard (1...500).contains(concurrency) else { throw ValidationError("--concurrency must be 1 to 500.") }
+        guard (1...10_000).contains(batch) else { throw ValidationError("--batch must be 1 to 10000.") }
+        guard (1...1_000_000).contains(customers) else { throw ValidationError("--customers must be 1 to 1000000.") }
     }
 
     var configuration: ShopLoad.Configuration {

@@ -10,9 +10,9 @@ struct MigrateCommand: AsyncParsableCommand {
         discussion: """
             Daemons only check the schema. This command changes it.
 
-            Without --daemon and --set it takes the sets of all daemons and of the demo shop. An installation for \
-            events of your own needs fewer: name its daemons by --daemon. Each brings the sets that it needs, with the \
-            default settings, or with those of its file in the folder of --config.
+            Without --daemon and --set, the command uses the migration sets of all daemons and of the demo shop. An \
+            installation for your own events needs fewer: name its daemons with --daemon. The settings of a daemon \
+            decide which sets it needs. They are the default settings, or those of its file in the folder of --config.
             """,
         subcommands: [Up.self, Status.self, Verify.self])
 

@@ -111,8 +111,8 @@ struct TailRangeOptions: ParsableArguments {
 
     func validate() throws {
         if from != nil && since != nil { throw ValidationError("Give --from or --since, not both.") }
-        guard last ?? 1 >= 1, last ?? 1 <= 1_000_000 else { throw ValidationError("-n is 1 to 1000000.") }
-        guard count ?? 1 >= 1 else { throw ValidationError("-c is at least 1.") }
+        guard last ?? 1 >= 1, last ?? 1 <= 1_000_000 else { throw ValidationError("-n must be 1 to 1000000.") }
+        guard count ?? 1 >= 1 else { throw ValidationError("-c must be at least 1.") }
         var request = TailRequest(topics: [])
         try apply(to: &request, now: Timestamp.now)
     }
@@ -124,7 +124,7 @@ struct TailRangeOptions: ParsableArguments {
             if let to { request.to = try TailPoint(parsing: to, now: now) }
             if let since {
                 let point = try TailPoint(parsing: since, now: now)
-                guard case .time = point else { throw ValidationError("--since is a time such as 15m.") }
+                guard case .time = point else { throw ValidationError("--since must be a time such as 15m.") }
                 request.from = point
             }
         } catch let error as TailSyntaxError {

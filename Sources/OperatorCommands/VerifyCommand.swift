@@ -18,13 +18,14 @@ struct VerifyCommand: AsyncParsableCommand {
             are not a difference.
 
             Projections in SQL are verified by a replay: the topics are read again, and the statements are applied to \
-            other tables, in short transactions. Without --projection these are the live versions that the read model's \
-            database keeps, with the files that it keeps.
+            other tables, in short transactions. Without --projection these are the live versions in the read model's \
+            database, with the files that it stores.
 
             If Kafka no longer has the oldest events, the read models are compared with the write model and the later \
             events. Orders with events in transit are then left out, so use --wait.
 
-            The command keeps a snapshot of each database open. On a large database, run it when vacuum can wait.
+            The command keeps a snapshot of each database open, so vacuum cannot remove rows that are deleted \
+            meanwhile. On a large database, run it at a time with few changes.
 
             Exit codes: 0 equal · 1 there are differences · 2 no differences, but a part could not be compared · 69 \
             PostgreSQL or Kafka does not answer · 78 the database has nothing to verify.
@@ -40,11 +41,11 @@ struct VerifyCommand: AsyncParsableCommand {
     @Option(
         name: .customLong("projection"), parsing: .singleValue,
         help: ArgumentHelp(
-            "Of the projections in SQL, verifies this folder's and those of further --projection alone.",
+            "Verifies only the projection in SQL of this folder, and those of further --projection.",
             valueName: "dir"))
     var folders: [String] = []
 
-    @Flag(help: "Leaves the projections in SQL out.")
+    @Flag(help: "Does not verify projections in SQL.")
     var builtIn = false
 
     @Option(help: "The read model's database, if it differs from --database.")
@@ -90,11 +91,11 @@ struct VerifyCommand: AsyncParsableCommand {
     func validate() throws {
         if let readDatabase { try Endpoints.refusePassword(inURL: readDatabase, of: "--read-database") }
         guard folders.isEmpty || !(builtIn || tablesOnly) else {
-            throw ValidationError("--projection goes neither with --built-in nor with --tables-only.")
+            throw ValidationError("--projection cannot be combined with --built-in or --tables-only.")
         }
         guard examples >= 0 else { throw ValidationError("--examples must not be negative.") }
         guard (1...100_000_000).contains(ordersInMemory) else {
-            throw ValidationError("--orders-in-memory is 1 to 100000000.")
+            throw ValidationError("--orders-in-memory must be 1 to 100000000.")
         }
     }
 

@@ -73,10 +73,10 @@ import Testing
                 critical  b       bad\\x1B
                 warning   outbox  odd
                                   → look
-                not well: critical; 1 of 3 findings are ok
+                worst finding: critical; 1 of 3 findings are ok
                 """)
         #expect(
-            DoctorCommand.text([findings[0]], all: true) == "ok        a  fine\nall is well; 1 of 1 findings are ok")
+            DoctorCommand.text([findings[0]], all: true) == "ok        a  fine\nno problems; 1 of 1 findings are ok")
         #expect(DoctorCommand.exitCode(findings) == ExitCode(2))
         #expect(DoctorCommand.exitCode(Array(findings.prefix(2))) == ExitCode(1))
         #expect(DoctorCommand.exitCode([findings[0], Finding(.note, "n")]) == nil)

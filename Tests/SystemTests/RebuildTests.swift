@@ -94,7 +94,7 @@ import Verification
             }
             verifying.signal(SIGKILL)
             let verified = try pipeline.command("rebuild", "promote", "order-summary")
-            try await verified.waitForLog("is what the events say")
+            try await verified.waitForLog("matches the events")
             verified.signal(SIGKILL)
             _ = try await verified.exitCode()
             let promoted = try await pipeline.number(
@@ -248,7 +248,7 @@ import Verification
     private func renew(_ id: String, of name: String, _ pipeline: Pipeline) async throws {
         let command = try pipeline.command("rebuild", "start", name, "--aggregate", id)
         #expect(try await command.exitCode() == 0, "\(command.errors)")
-        #expect(command.output.contains("\(id) is made anew from "))
+        #expect(command.output.contains("rebuilt \(id) from "))
     }
 
     @Test func aPausedConsumerTakesNothingUntilItIsResumed() async throws {

@@ -120,7 +120,7 @@ extension DeadLetterStore.Change {
     /// The text that the history adds to the operator's reason; nil for none.
     var historyNote: String? {
         self == .discardWithoutTelling
-            ? "the consumer was not told: if it is started again, the key may be blocked" : nil
+            ? "the consumer was not notified: if it is started again, the key may be blocked" : nil
     }
 
     /// The effect on queued sends of the letters in `changed`: an additional common table expression, or an empty text.

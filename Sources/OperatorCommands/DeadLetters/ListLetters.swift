@@ -25,7 +25,7 @@ struct ListLetters: AsyncParsableCommand {
     var output = OutputFormat.table
 
     func validate() throws {
-        guard (1...1_000).contains(limit) else { throw ValidationError("--limit is 1 to 1000.") }
+        guard (1...1_000).contains(limit) else { throw ValidationError("--limit must be 1 to 1000.") }
     }
 
     func run() async throws {
@@ -106,7 +106,7 @@ struct ListGroups: AsyncParsableCommand {
     var output = OutputFormat.table
 
     func validate() throws {
-        guard (1...10_000).contains(limit) else { throw ValidationError("--limit is 1 to 10000.") }
+        guard (1...10_000).contains(limit) else { throw ValidationError("--limit must be 1 to 10000.") }
     }
 
     func run() async throws {

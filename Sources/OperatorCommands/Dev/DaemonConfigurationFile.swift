@@ -17,7 +17,7 @@ struct DaemonConfigurationFile {
 
     func text(for daemon: CatalogDaemon) -> String {
         var lines = [
-            "# Written by `millrace dev` at every start. All that is not here has its default.",
+            "# Written by `millrace dev` at every start. Settings that are not listed here have their defaults.",
             "[operations]",
             "port = \(port)",
             "",

@@ -20,14 +20,14 @@ struct DevCommand: AsyncParsableCommand {
 
             With DATABASE_URL or KAFKA_BOOTSTRAP_SERVERS set, those servers are used instead.
 
-            The load plays orders. With --projection it also plays what the folders read of products, inventory, \
-            customers and accounts.
+            The load simulates orders. With --projection it also simulates those of products, inventory, customers and \
+            accounts whose events the folders read.
 
             The command ends on Ctrl-C, after --duration, or when all --orders are complete. A second Ctrl-C ends it \
             at once. With --verify the exit code is that of `millrace verify`.
             """)
 
-    @Option(help: "Folder of all state.")
+    @Option(help: "Folder for all state.")
     var data = DevFolder.defaultPath()
 
     @Option(help: ArgumentHelp("Creates this number of new orders a second; 0 for the maximum.", valueName: "rate"))
@@ -62,8 +62,8 @@ struct DevCommand: AsyncParsableCommand {
     func validate() throws {
         try shop.validate()
         guard load ?? 0 >= 0 else { throw ValidationError("--load must not be negative.") }
-        guard orders ?? 1 >= 1 else { throw ValidationError("--orders is at least 1.") }
-        guard (1...1_000).contains(partitions) else { throw ValidationError("--partitions is 1 to 1000.") }
+        guard orders ?? 1 >= 1 else { throw ValidationError("--orders must be at least 1.") }
+        guard (1...1_000).contains(partitions) else { throw ValidationError("--partitions must be 1 to 1000.") }
     }
 
     func run() async throws {

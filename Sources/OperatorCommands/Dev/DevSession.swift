@@ -117,7 +117,7 @@ struct DevSession {
             let trouble = RareNotice()
             return ShopLoad(
                 configuration, database: try database.configuration(applicationName: "millrace-load"),
-                onTrouble: { trouble.say("the database fails the load; trying again: \($0)") })
+                onTrouble: { trouble.say("the load had a database error; trying again: \($0)") })
         }
         let bank = try plan.bank.map { configuration in
             try BankLoad(

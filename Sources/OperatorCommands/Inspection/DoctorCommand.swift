@@ -99,7 +99,7 @@ struct DoctorCommand: AsyncParsableCommand {
         let worst = findings.map(\.severity).max() ?? .ok
         let wellCount = findings.count { $0.severity == .ok }
         lines.append(
-            "\(worst <= .note ? "all is well" : "not well: \(worst.rawValue)"); \(wellCount) of \(findings.count) findings are ok"
+            "\(worst <= .note ? "no problems" : "worst finding: \(worst.rawValue)"); \(wellCount) of \(findings.count) findings are ok"
         )
         return lines.joined(separator: "\n")
     }

@@ -19,7 +19,8 @@ struct InstallationOptions: ParsableArguments {
         name: .customLong("config"),
         help: ArgumentHelp(
             """
-            The folder with the files of these daemons, NAME.toml each. Without it, each has the default settings.
+            The folder with the configuration files of these daemons, NAME.toml each. Without it, the default settings \
+            are used.
             """, valueName: "dir"))
     var folder: String?
 
@@ -28,7 +29,7 @@ struct InstallationOptions: ParsableArguments {
             let names = Catalog.daemons.map(\.name).joined(separator: ", ")
             throw ValidationError("There is no daemon \(name). Daemons: \(names).")
         }
-        guard folder == nil || !daemons.isEmpty else { throw ValidationError("--config needs --daemon.") }
+        guard folder == nil || !daemons.isEmpty else { throw ValidationError("--config requires --daemon.") }
     }
 
     /// The daemons, in the order of a record's path.
@@ -49,7 +50,8 @@ struct InstallationOptions: ParsableArguments {
         guard let folder else { return daemon.migrationSets }
         let file = "\(folder)/\(daemon.name).toml"
         guard FileManager.default.fileExists(atPath: file) else {
-            throw CommandFailure("\(file) does not exist; without --config the default settings count", .configuration)
+            throw CommandFailure(
+                "\(file) does not exist; without --config the default settings are used", .configuration)
         }
         return try daemon.migrationSets(file: file, environment: ProcessInfo.processInfo.environment)
     }

@@ -73,7 +73,9 @@ struct LagCommand: AsyncParsableCommand {
     var output = Output.table
 
     func validate() throws {
-        guard interval.duration >= .milliseconds(100) else { throw ValidationError("--interval is at least 100ms.") }
+        guard interval.duration >= .milliseconds(100) else {
+            throw ValidationError("--interval must be at least 100ms.")
+        }
         if watch && failAbove != nil { throw ValidationError("--fail-above cannot be combined with --watch.") }
     }
 

@@ -10,9 +10,9 @@ struct StatusCommand: AsyncParsableCommand {
         commandName: "status",
         abstract: "Reports on one screen, within half a second, whether the system works.",
         discussion: """
-            A system that works answers within half a second. What is not well at the first look is looked at again \
-            a second later, and only what is not well then is a problem. A server that does not answer within \
-            \(limitMs / 1_000) s is one. `millrace doctor` checks more and recommends actions.
+            If everything works, the report takes half a second. If a check finds a problem, the command repeats the \
+            check after a second, and reports only what still is a problem. A server that does not answer within \
+            \(limitMs / 1_000) s is also a problem. `millrace doctor` checks more and recommends actions.
 
             Exit codes: 0 no problem · 1 a problem · 64 wrong usage · 78 the configuration is wrong.
             """)

@@ -8,7 +8,7 @@ internal import Tail
 struct TraceCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "trace",
-        abstract: "Shows an aggregate's way in the order of time: outbox, topics, projections, dead letters.",
+        abstract: "Shows the path of an aggregate in the order of time: outbox, topics, projections, dead letters.",
         discussion: """
             Reads the topics of events, from their beginning or from --since, and shows each step of the aggregate's \
             events and its duration. Without --topic these are the topics that the projections of the database read, \
@@ -35,7 +35,7 @@ struct TraceCommand: AsyncParsableCommand {
     @Flag(help: "Also the payments and shipments of the order with this id.")
     var order = false
 
-    @Option(help: ArgumentHelp("Begin so long ago: 90s, 15m, 2h, 7d (default: read everything).", valueName: "time"))
+    @Option(help: ArgumentHelp("Begin this long ago: 90s, 15m, 2h, 7d (default: read everything).", valueName: "time"))
     var since: String?
 
     @Option(
@@ -52,7 +52,7 @@ struct TraceCommand: AsyncParsableCommand {
     private func start(now: Timestamp) throws -> TailPoint {
         guard let since else { return .beginning }
         guard let point = try? TailPoint(parsing: since, now: now), case .time = point else {
-            throw ValidationError("--since is a time such as 15m, not \"\(since)\".")
+            throw ValidationError("--since must be a time such as 15m, not \"\(since)\".")
         }
         return point
     }
@@ -85,7 +85,7 @@ struct TraceCommand: AsyncParsableCommand {
         case .json: print(LetterJSON.page(timeline.entries.map(\.step)))
         }
         if timeline.isEmpty {
-            throw CommandFailure("nothing is known of \(aggregate)", .failure)
+            throw CommandFailure("no events of aggregate \(aggregate) were found", .failure)
         }
     }
 

@@ -24,7 +24,7 @@ struct ListProcesses: AsyncParsableCommand {
     var output = OutputFormat.table
 
     func validate() throws {
-        guard (1...1_000).contains(limit) else { throw ValidationError("--limit is 1 to 1000.") }
+        guard (1...1_000).contains(limit) else { throw ValidationError("--limit must be 1 to 1000.") }
     }
 
     func run() async throws {

@@ -6,11 +6,11 @@ internal import ProcessManagers
 struct ProcessCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "process",
-        abstract: "Lists and shows processes such as those of order-process, and lets stopped ones go on.",
+        abstract: "Lists and shows processes such as those of order-process, and resumes stopped processes.",
         discussion: """
-            A process stops when a rule refuses what it must do, so that it can neither finish nor give back what it \
-            holds. Its history names the rule. Correct the cause, and let it go on with `millrace process resume`, which \
-            is a dry run unless you give --execute. The operator and the reason become a row of its history.
+            A process stops if a rule refuses a step, and the process can neither continue nor undo its earlier steps. \
+            Its history names the rule. Correct the cause, and then run `millrace process resume`. This command is a \
+            dry run unless you give --execute. It writes the operator and the reason into the history of the process.
 
             \(exitCodes)
             """,

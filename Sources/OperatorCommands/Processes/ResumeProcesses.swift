@@ -6,10 +6,10 @@ internal import StreamCore
 struct ResumeProcesses: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "resume",
-        abstract: "Lets stopped processes go on: the daemon tries again what was refused.",
+        abstract: "Resumes stopped processes: the daemon tries the refused step again.",
         discussion: """
-            The daemon of the process goes on within its deadline_poll_ms. A process whose step is refused again stops \
-            again.
+            The daemon continues the process within its deadline_poll_ms. If the step is refused again, the process \
+            stops again.
 
             \(ProcessCommand.exitCodes)
             """)

@@ -5,7 +5,7 @@ internal import StreamCore
 /// `millrace process show`.
 struct ShowProcess: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "show", abstract: "Shows a process: what it knows, and each step of its history.",
+        commandName: "show", abstract: "Shows a process: its state, and each step of its history.",
         discussion: ProcessCommand.exitCodes)
 
     @OptionGroup var options: ProcessOptions
@@ -19,7 +19,7 @@ struct ShowProcess: AsyncParsableCommand {
     func run() async throws {
         let found = try await options.withProcesses { try await Self.find(options.process, id, in: $0) }
         guard let (row, history) = found else {
-            throw CommandFailure("there is no process \(options.process) of \(id)", .nothingMatched)
+            throw CommandFailure("process \(options.process) \(id) does not exist", .nothingMatched)
         }
         switch output {
         case .table: print(Self.text(row, history, now: .now))

@@ -69,7 +69,9 @@ struct PausedConsumer: ParsableArguments {
     private static let names = Catalog.versioned.map(\.model.name).joined(separator: ", ")
 
     func validate() throws {
-        guard ProjectionFolder.isName(name) else { throw ValidationError("\(name) is no name of a projection.") }
+        guard ProjectionFolder.isName(name) else {
+            throw ValidationError("\(name) is not a valid name of a projection.")
+        }
     }
 
     func withSession<Result>(_ body: (PostgresConnection) async throws -> Result) async throws -> Result {

@@ -10,7 +10,7 @@ internal import Verification
 struct PromoteRebuild: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "promote",
-        abstract: "Verifies the version that is being built, and shows it to readers instead of the live one.",
+        abstract: "Verifies the version that is being built, and makes it the live version.",
         discussion: """
             The command or daemon that fills the version must run, because the version must overtake the live one, which \
             stops for a moment. Readers wait less than 50 ms. If a reader holds its lock for longer, the command tries \
@@ -28,10 +28,10 @@ struct PromoteRebuild: AsyncParsableCommand {
 
     @Option(
         parsing: .unconditional,
-        help: "Ends the names of the events' topics, as the relay's setting of that name.")
+        help: "Suffix of the events' topics, as the relay's setting topic_suffix.")
     var topicSuffix = "-events"
 
-    @Option(help: "The write model's database, when it is another one.")
+    @Option(help: "The write model's database, if it differs from --database.")
     var writeDatabase: String?
 
     @Option(help: "The write model's schema (default: that of the read model).")
@@ -39,7 +39,7 @@ struct PromoteRebuild: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "How long the version may take to pass the live one, and readers to get out of the way.",
+            "Maximum time until the version has overtaken the live one and readers have released their locks.",
             valueName: "time"))
     var wait = DurationArgument(.seconds(30))
 
@@ -58,8 +58,8 @@ struct PromoteRebuild: AsyncParsableCommand {
         let milliseconds = Double(promotion.blockedFor.components.attoseconds / 1_000_000_000_000) / 1_000
         print(
             """
-            \(promotion.version) is live; readers waited for \(milliseconds) ms at most\
-            \(promotion.attempts > 1 ? ", at the try \(promotion.attempts)" : "")
+            \(promotion.version) is live; readers waited for \(milliseconds) ms at \
+            most\(promotion.attempts > 1 ? ", at attempt \(promotion.attempts)" : "")
             """)
     }
 
@@ -72,12 +72,14 @@ struct PromoteRebuild: AsyncParsableCommand {
             try await compare(version, target.model, target.postgres)
         }
         try await target.rebuild.noteVerified(version)
-        StandardError.write("millrace: \(version) is what the events say\n")
+        StandardError.write("millrace: \(version) matches the events\n")
     }
 
     private func differs(_ version: ModelVersion) -> CommandFailure {
         CommandFailure(
-            "\(version) was not found equal to what the events say, and is not promoted (see --force)", .failure)
+            """
+            the verification did not find \(version) equal to the events, so it is not promoted (see --force)
+            """, .failure)
     }
 
     /// Applies all events of a version again, with the statements of its folder, and compares the rows.

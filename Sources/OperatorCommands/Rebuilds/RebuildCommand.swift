@@ -5,7 +5,8 @@ internal import ReadModels
 struct RebuildCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "rebuild",
-        abstract: "Builds a read model again from Kafka while the live one is used, and then replaces the live one.",
+        abstract:
+            "Builds a new version of a read model from Kafka beside the live one, and then replaces the live one.",
         discussion: """
             `start` creates the next version and fills it. `promote` verifies it and shows it to readers, without an \
             interruption. `retire` drops the previous version. `abort`, instead of `promote`, drops the new one. If a \
@@ -30,10 +31,10 @@ struct RebuildCommand: AsyncParsableCommand {
 /// `millrace rebuild abort`.
 struct AbortRebuild: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "abort", abstract: "Drops the version that is being built; the live one stays as it is.",
+        commandName: "abort", abstract: "Drops the version that is being built. The live version does not change.",
         discussion: """
-            What fills the version ends by itself; a daemon that was to keep it waits, and begins it anew when it is \
-            restarted.
+            The command or daemon that fills the version stops filling it. A daemon that is configured for this \
+            version waits, and builds the version again after a restart.
 
             \(RebuildCommand.exitCodes)
             """)
@@ -49,10 +50,10 @@ struct AbortRebuild: AsyncParsableCommand {
 /// `millrace rebuild retire`.
 struct RetireVersions: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "retire", abstract: "Drops the versions that another one took the place of.",
+        commandName: "retire", abstract: "Drops the versions that were replaced by another one.",
         discussion: """
-            Their tables, offsets, parked events and processed events are gone then; what operators decided about \
-            single events is kept.
+            The command deletes their tables, offsets, parked events and processed events. It keeps the decisions of \
+            operators about single events.
 
             \(RebuildCommand.exitCodes)
             """)

@@ -28,7 +28,7 @@ struct RebuildOptions: ParsableArguments {
                 "Name a projection (\(Self.names), or one in SQL), or give its folder by --projection.")
         }
         if let name, !ProjectionFolder.isName(name) {
-            throw ValidationError("\(name) is no name of a projection.")
+            throw ValidationError("\(name) is not a valid name of a projection.")
         }
     }
 

@@ -5,7 +5,7 @@ internal import StreamCore
 /// `millrace rebuild status`.
 struct RebuildStatus: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "status", abstract: "Shows a read model's versions, and how far a rebuild is.",
+        commandName: "status", abstract: "Shows a read model's versions, and the progress of a rebuild.",
         discussion: "The rate is measured over a second.\n\n\(RebuildCommand.exitCodes)")
 
     @OptionGroup var options: RebuildOptions
@@ -72,7 +72,8 @@ struct RebuildReport {
             return policy.versions.contains { $0.state == .superseded }
                 ? "millrace rebuild retire \(policy.model.name)" : "millrace rebuild start \(name)"
         }
-        return progress.hasReachedEnds ? "millrace rebuild promote \(name)" : "millrace rebuild start \(name) goes on"
+        return progress.hasReachedEnds
+            ? "millrace rebuild promote \(name)" : "millrace rebuild start \(name) (continues)"
     }
 
     private struct Object: Encodable {

@@ -33,7 +33,7 @@ struct StartRebuild: AsyncParsableCommand {
 
     @Option(
         parsing: .unconditional,
-        help: "Ends the names of the events' topics, as the relay's setting of that name.")
+        help: "Suffix of the events' topics, as the relay's setting topic_suffix.")
     var topicSuffix = "-events"
 
     @Option(
@@ -52,21 +52,27 @@ struct StartRebuild: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Makes this order alone anew, in the live version, and nothing else.", valueName: "id"))
+            "Rebuilds only this order, in the live version.", valueName: "id"))
     var aggregate: String?
 
-    @Flag(help: "Creates the version without filling it.")
+    @Flag(help: "Only creates the version, and does not fill it.")
     var prepare = false
 
-    @Flag(help: "Ends when the version has applied all records of the start and all that the live version has applied.")
+    @Flag(
+        help: """
+            Ends when the version has applied all records that existed at the start and all that the live version has \
+            applied.
+            """)
     var untilCaughtUp = false
 
     func validate() throws {
         if aggregate != nil, prepare || untilCaughtUp || maxRate != nil {
-            throw ValidationError("--aggregate goes with --from alone.")
+            throw ValidationError("--aggregate can be combined only with --from.")
         }
-        guard (1...64).contains(workers) else { throw ValidationError("--workers is 1 to 64.") }
-        guard (1...10_000_000).contains(maxRate ?? 1) else { throw ValidationError("--max-rate is 1 to 10000000.") }
+        guard (1...64).contains(workers) else { throw ValidationError("--workers must be 1 to 64.") }
+        guard (1...10_000_000).contains(maxRate ?? 1) else {
+            throw ValidationError("--max-rate must be 1 to 10000000.")
+        }
         _ = try RebuildPlace.start(from, now: .now)
     }
 
@@ -117,7 +123,7 @@ struct StartRebuild: AsyncParsableCommand {
             postgres: projection.model.tables.sees(postgres, live.schema), kafka: kafka,
             logger: Logger(label: "millrace.rebuild") { _ in SwiftLogNoOpLogHandler() })
         let count = try await projection.rebuild(aggregate, from: starts, run)
-        print("\(aggregate) is made anew from \(count) events in \(live)")
+        print("rebuilt \(aggregate) from \(count) events in \(live)")
         if count == 0 { throw ExitCode.nothingMatched }
     }
 
@@ -144,7 +150,7 @@ struct StartRebuild: AsyncParsableCommand {
     private func finish(_ end: RebuildRun.End?, _ version: ModelVersion) throws {
         switch end {
         case .caughtUp: print("\(version) has caught up; next: millrace rebuild promote \(options.arguments)")
-        case .promoted: print("\(version) is live; its daemons keep it from here on")
+        case .promoted: print("\(version) is live; its daemons now maintain it")
         case .aborted: throw CommandFailure("\(version) was aborted", .failure)
         case nil: print("stopped; run the same command again to continue")
         }

@@ -7,12 +7,13 @@ internal import SQLText
 struct AdoptFolder: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "adopt",
-        abstract: "Lets a version run with changed statements, without building it anew.",
+        abstract: "Lets a version continue with changed statements, without a rebuild.",
         discussion: """
-            sql-projection refuses a folder whose files are not those that its version is run with. Where a change \
-            need not reach what was applied before, such as a statement that failed for some events, this command \
-            records the folder's files instead of those before. Stop the daemons that run the old files first, and \
-            start them with the new ones. A changed schema.sql always needs a new version.
+            sql-projection refuses a folder whose files differ from those of its version in the database. Use this \
+            command if a change need not affect events that were applied before, for example the correction of a \
+            statement that failed for some events. It replaces the files in the database by the files of the folder. \
+            First stop the daemons that run the old files, and afterwards start them with the new files. A changed \
+            schema.sql always requires a new version.
 
             Exit codes: 0 done · 64 wrong usage · 69 the database cannot be reached or refuses · 78 the folder cannot \
             be used.
@@ -37,8 +38,8 @@ struct AdoptFolder: AsyncParsableCommand {
             }
             print(
                 changed.isEmpty
-                    ? "version \(folder.version) of \(folder.name) is run with these files already"
-                    : "version \(folder.version) of \(folder.name) is run with these from now on: "
+                    ? "version \(folder.version) of \(folder.name) already has these files"
+                    : "version \(folder.version) of \(folder.name) now has the changed files: "
                         + changed.joined(separator: ", "))
         } catch let error as VersionSchema.Refusal {
             throw CommandFailure(error.description, .configuration)

@@ -9,9 +9,9 @@ internal import SQLText
 /// `millrace projection new`.
 struct NewFolder: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "new", abstract: "Writes a folder to start a projection in SQL from: commented, with a case.")
+        commandName: "new", abstract: "Creates a folder for a new projection in SQL, with comments and a test case.")
 
-    @Argument(help: ArgumentHelp("The folder to make; its last part names the projection.", valueName: "dir"))
+    @Argument(help: ArgumentHelp("The folder to create. Its last part is the projection's name.", valueName: "dir"))
     var path: String
 
     func run() async throws {
@@ -25,7 +25,7 @@ struct NewFolder: AsyncParsableCommand {
                 at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
             try Data(text.utf8).write(to: file)
         }
-        print("made \(path); next: millrace projection test \(path)")
+        print("created \(path); next: millrace projection test \(path)")
     }
 }
 
@@ -46,23 +46,23 @@ struct TestFolder: AsyncParsableCommand {
 struct CheckFolder: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "check",
-        abstract: "Shows whether the rows are the same in whatever order and batches events arrive.",
+        abstract: "Checks that the rows do not depend on the order and the batches in which events arrive.",
         discussion: """
-            Each case's events are applied in many orders that keep the order of keys, in batches from one event to \
-            all, with batches rolled back and applied again. The smallest sequence of events that comes to other rows is \
-            shown. \(FolderOptions.discussion)
+            The command applies the events of each case in many orders that keep the order of each key. It uses \
+            batches from one event to all events, and also rolls batches back and applies them again. If the rows \
+            differ, it shows the smallest sequence of events that leads to different rows. \(FolderOptions.discussion)
             """)
 
     @OptionGroup var options: FolderOptions
 
-    @Option(help: "Ways to try, of each case.")
+    @Option(help: "Number of orders to try for each case.")
     var ways = 200
 
-    @Option(help: "Where the ways come from; the same seed tries the same ones.")
+    @Option(help: "Seed of the random orders. The same seed gives the same orders.")
     var seed: UInt64 = 1
 
     func validate() throws {
-        if ways < 1 || ways > 1_000_000 { throw ValidationError("--ways is 1 to 1000000.") }
+        if ways < 1 || ways > 1_000_000 { throw ValidationError("--ways must be 1 to 1000000.") }
     }
 
     func run() async throws {
@@ -74,15 +74,16 @@ struct CheckFolder: AsyncParsableCommand {
 struct ExplainFolder: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "explain", abstract: "Shows how PostgreSQL runs each statement on filled tables.",
-        discussion: "A table that a statement can only read from end to end is named. \(FolderOptions.discussion)")
+        discussion:
+            "The command names each table that a statement can only read completely. \(FolderOptions.discussion)")
 
     @OptionGroup var options: FolderOptions
 
-    @Option(help: "How often the cases' events are applied, each time for other aggregates.")
+    @Option(help: "How often the events of the cases are applied, each time to different aggregates.")
     var copies = 500
 
     func validate() throws {
-        if copies < 1 || copies > 1_000_000 { throw ValidationError("--copies is 1 to 1000000.") }
+        if copies < 1 || copies > 1_000_000 { throw ValidationError("--copies must be 1 to 1000000.") }
     }
 
     func run() async throws {
@@ -93,9 +94,9 @@ struct ExplainFolder: AsyncParsableCommand {
 /// The folder of a command, which runs on a temporary database.
 struct FolderOptions: ParsableArguments {
     static let discussion = """
-        The folder is tried on a PostgreSQL of its own, which is started for it and removed again.
+        The command starts a temporary PostgreSQL for the folder and removes it at the end.
 
-        Exit codes: 0 all is well · 1 something differs · 64 wrong usage · 69 no PostgreSQL can be started · 78 the \
+        Exit codes: 0 no problem · 1 something differs · 64 wrong usage · 69 no PostgreSQL can be started · 78 the \
         folder cannot be used.
         """
 
@@ -139,7 +140,7 @@ private enum TrialDatabase {
                 PostgresServerConfiguration(
                     folder: path, settings: PostgresServerConfiguration.withoutDurability, isTemporary: true))
         } catch {
-            throw CommandFailure("a PostgreSQL to try the folder on cannot be started: \(error)", .unavailable)
+            throw CommandFailure("cannot start a temporary PostgreSQL: \(error)", .unavailable)
         }
         let result: Swift.Result<Result, any Error>
         do {

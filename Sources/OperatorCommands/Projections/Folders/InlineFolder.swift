@@ -8,16 +8,17 @@ struct InlineFolder: AsyncParsableCommand {
         commandName: "inline",
         abstract: "Hands the live version of a projection over to command-service.",
         discussion: """
-            From then on, command-service applies the version in the transactions of commands: who has a command's \
-            answer reads its rows. The version's tables must be in the database of the commands. All its events must \
-            come from command-service: what another program writes into the outbox is not applied.
+            From then on, command-service applies the version in the transactions of commands. A client that has the \
+            answer to a command can therefore read the changed rows. The version's tables must be in the database of \
+            the commands. All its events must come from command-service: events that another program writes into the \
+            outbox are not applied.
 
-            The relay and the version's daemon must be running: commands are held until the relay has published all \
-            events and the daemon has applied them, at most --wait seconds. Stop the daemon afterwards; it applies \
-            nothing any more. To go back to a daemon, build a higher version and promote it.
+            The relay and the version's daemon must be running. Commands wait until the relay has published all events \
+            and the daemon has applied them, at most --wait seconds. Stop the daemon afterwards, because it has \
+            nothing to apply any more. To return to a daemon, build a higher version and promote it.
 
             Exit codes: 0 done, or done before · 64 wrong usage · 69 a server cannot be reached or refuses · 78 the \
-            version cannot be handed over, and why.
+            version cannot be handed over.
             """)
 
     @OptionGroup var projection: StoredProjectionOptions
@@ -27,11 +28,11 @@ struct InlineFolder: AsyncParsableCommand {
     @Option(help: "Suffix of the events' topics, as the relay's setting topic_suffix.")
     var topicSuffix = "-events"
 
-    @Option(help: "Seconds for which commands may be held.")
+    @Option(help: "Maximum time that commands wait, in seconds.")
     var wait = 3
 
     func validate() throws {
-        if !(1...60).contains(wait) { throw ValidationError("--wait is 1 to 60.") }
+        if !(1...60).contains(wait) { throw ValidationError("--wait must be 1 to 60.") }
     }
 
     func run() async throws {

@@ -7,13 +7,13 @@ internal import SQLProjections
 struct ShowFolder: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "show",
-        abstract: "Shows the files that made a version, as the database keeps them.",
+        abstract: "Shows the files of a version that are stored in the database.",
         discussion: """
-            sql-projection stores projection.toml and the files of SQL with each version. What is shown is what the \
-            version is run with. Cases and queries are no part of a version, and are not stored.
+            sql-projection stores projection.toml and the files of SQL with each version. The command shows these \
+            files. Cases and queries are not a part of a version and are not stored.
 
-            Exit codes: 0 done · 1 the folder to write exists · 64 wrong usage · 69 the database cannot be reached or \
-            refuses · 78 the database has no such version, or not its files.
+            Exit codes: 0 done · 1 the new folder already exists · 64 wrong usage · 69 the database cannot be reached \
+            or refuses · 78 the database does not have the version or its files.
             """)
 
     @Argument(help: ArgumentHelp("The projection's name.", valueName: "name"))

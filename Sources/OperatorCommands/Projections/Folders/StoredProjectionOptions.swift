@@ -11,12 +11,14 @@ struct StoredProjectionOptions: ParsableArguments {
             "The projection's folder; or its name, for the files that the database keeps.", valueName: "dir|name"))
     var projection: String
 
-    @Option(help: "The version, with a name (default: the live one).")
+    @Option(help: "The version. It requires a name (default: the live version).")
     var version: Int?
 
     func validate() throws {
         guard isFolder else { return try StoredVersion(name: projection, number: version).validate() }
-        if version != nil { throw ValidationError("--version goes with a name: a folder says its version itself.") }
+        if version != nil {
+            throw ValidationError("--version requires a name. A folder contains its version in projection.toml.")
+        }
     }
 
     /// A path with projection.toml is a folder. Any other text with a slash is a folder with a wrong name.
@@ -39,8 +41,10 @@ struct StoredVersion {
     let number: Int?
 
     func validate() throws {
-        guard ProjectionFolder.isName(name) else { throw ValidationError("\(name) is no name of a projection.") }
-        if let number, !(1...9_999).contains(number) { throw ValidationError("--version is 1 to 9999.") }
+        guard ProjectionFolder.isName(name) else {
+            throw ValidationError("\(name) is not a valid name of a projection.")
+        }
+        if let number, !(1...9_999).contains(number) { throw ValidationError("--version must be 1 to 9999.") }
     }
 
     /// The version's number.
