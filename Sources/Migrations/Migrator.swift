@@ -118,6 +118,6 @@ public struct Migrator: Sendable {
 
     private func changed(_ migration: Migration) -> MigrationError {
         MigrationError(
-            .checksumChanged, "migration \(migration) was applied with other content than this program has")
+            .checksumChanged, "migration \(migration) was applied with different content from that of this program")
     }
 }

@@ -22,7 +22,10 @@ public enum SchemaCheck {
             let newest = history.entries.keys.filter { $0.set == set }.map(\.number).max() ?? 0
             if newest > migrations.count {
                 notes.append(
-                    "the database has migration \(newest) of set \(set); this program knows up to \(migrations.count)")
+                    """
+                    the database has migration \(newest) of set \(set), but this program knows only \
+                    \(migrations.count); use a newer release of it
+                    """)
             }
         }
         guard missing.isEmpty else {

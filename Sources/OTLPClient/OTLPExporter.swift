@@ -90,7 +90,7 @@ public struct OTLPExporter: SpanExporter {
     private static let timeouts: [HTTPClientError] = [.deadlineExceeded, .connectTimeout, .readTimeout]
 
     private var late: TransientExportError {
-        TransientExportError("the collector sent no whole answer within \(configuration.timeoutMs) ms")
+        TransientExportError("the collector did not complete its answer within \(configuration.timeoutMs) ms")
     }
 
     /// The client's own timeout ends with the head of the answer, so this is a limit for the whole.

@@ -169,10 +169,10 @@ struct OutboxInspection: Sendable {
         if try result.bool(0, 0) { return [] }
         return [
             """
-            a row that is deleted by the transaction that inserts it, as Debezium's users do, is not seen by the relay \
-            (\(try result.int64(0, 1)) rows inserted into \(configuration.table) and \(try result.int64(0, 2)) deleted \
-            so far, the relay's own removals among them); if your services do so, run: \
-            SELECT millrace_keep_outbox_rows('\(configuration.table)')
+            the relay does not see a row that is inserted and deleted by the same transaction, as is usual with \
+            Debezium (so far \(try result.int64(0, 1)) rows were inserted into \(configuration.table) and \
+            \(try result.int64(0, 2)) deleted, also by the relay); if your services do so, run: SELECT \
+            millrace_keep_outbox_rows('\(configuration.table)')
             """
         ]
     }

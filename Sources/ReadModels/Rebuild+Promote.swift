@@ -54,7 +54,10 @@ extension Rebuild {
                 guard ContinuousClock.now < deadline else {
                     throw RebuildRefusal(
                         .readersInTheWay,
-                        "readers held the views for longer than \(Self.lockTimeoutMs) ms at each of \(attempts) tries")
+                        """
+                        readers held the views for longer than \(Self.lockTimeoutMs) ms at each of \(attempts) \
+                        attempts; try again
+                        """)
                 }
                 try await Task.sleep(for: .milliseconds(Int.random(in: 50...250)))
             }
@@ -83,8 +86,8 @@ extension Rebuild {
         RebuildRefusal(
             .behind,
             """
-            \(version) has not applied all that the live version has: is its rebuild running? `millrace rebuild status \
-            \(model.name)` shows how far it is
+            \(version) has not applied all events that the live version has applied: check that its rebuild is \
+            running; `millrace rebuild status \(model.name)` shows the progress
             """)
     }
 
@@ -108,7 +111,7 @@ extension Rebuild {
         } catch let error as PostgresError where error.sqlState?.code == "42P16" {
             throw RebuildRefusal(
                 .otherViews,
-                "the views of \(version) have other columns than those that readers have: \(error.message)")
+                "the views of \(version) have other columns than the current views: \(error.message)")
         } catch let error as PostgresError where error.sqlState?.code == "2BP01" {
             throw RebuildRefusal(
                 .otherViews,

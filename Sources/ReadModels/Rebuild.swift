@@ -52,7 +52,8 @@ public struct Rebuild: Sendable {
                 return version
             case .create(let number):
                 guard let ranges else {
-                    throw RebuildRefusal(.notBuilding, "the version that was being built is gone: start again")
+                    throw RebuildRefusal(
+                        .notBuilding, "the version that was being built no longer exists: start the rebuild again")
                 }
                 return try await create(number, reading, ranges, over: policy.live, in: transaction)
             }
@@ -122,7 +123,7 @@ public struct Rebuild: Sendable {
         try await transaction.execute(VersionTable.insertOffsets, key(number))
         let versions = try await VersionTable.versions(of: model.name, in: transaction)
         guard let made = versions.first(where: { $0.version == number }) else {
-            throw PostgresError(.usage, "the version's row is gone as soon as it was made")
+            throw PostgresError(.usage, "the version's row was deleted immediately after it was created")
         }
         return made
     }

@@ -34,12 +34,15 @@ public struct RebuildPolicy: Sendable {
         if let number = model.number, number != building.version {
             throw RebuildRefusal(
                 .alreadyBuilding,
-                "\(building) is being built: promote or abort it before version \(number) is begun")
+                "\(building) is being built: promote or abort it before you start version \(number)")
         }
         guard isPlain else {
             throw RebuildRefusal(
                 .alreadyBuilding,
-                "\(building) is being built already: abort it to begin elsewhere, or start without a position to go on")
+                """
+                \(building) is already being built: abort it to start from another position, or start without a \
+                position to continue it
+                """)
         }
         try requireOwnStructure(building)
         return .resume(building)
@@ -54,8 +57,8 @@ public struct RebuildPolicy: Sendable {
                 throw RebuildRefusal(
                     .notNewer,
                     """
-                    \(last) is \(last.state) already: a new version needs a higher number, and what is given is \
-                    version \(number)
+                    \(last) is already \(last.state): a new version needs a higher number, but the given version is \
+                    \(number)
                     """)
             }
             return number
@@ -96,14 +99,14 @@ public struct RebuildPolicy: Sendable {
     private func requireOwnStructure(_ version: ModelVersion) throws(RebuildRefusal) {
         if let number = model.number, number != version.version {
             throw RebuildRefusal(
-                .otherStructure, "\(version) is being built, and what is given is version \(number)")
+                .otherStructure, "\(version) is being built, but the given version is \(number)")
         }
         if let structure = model.structure, structure != version.structure {
             throw RebuildRefusal(
                 .otherStructure,
                 """
-                \(version) was made by definition \(version.structure) of its tables, and this program has definition \
-                \(structure): use the release that made it, or abort it
+                the tables of \(version) have definition \(version.structure), but this program has definition \
+                \(structure): use the release that created the version, or abort it
                 """)
         }
     }

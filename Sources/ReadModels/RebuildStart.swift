@@ -44,7 +44,7 @@ public enum RebuildStart: Sendable, Equatable {
                 .historyIsIncomplete,
                 """
                 Kafka no longer has the beginning of \(partition): its oldest record is at offset \(marks.low). To \
-                rebuild from what there is, give --from oldest
+                rebuild from the oldest record, give --from oldest
                 """)
         }
         guard offset <= marks.high else {

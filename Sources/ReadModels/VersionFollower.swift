@@ -71,8 +71,8 @@ public struct VersionFollower: Sendable {
         if let structure = model.structure, structure != version.structure {
             return .wait(
                 """
-                version \(version.version) was made by definition \(version.structure) of its tables, and this program has \
-                definition \(structure): run the release that made it, or rebuild
+                the tables of version \(version.version) have definition \(version.structure), but this program has \
+                definition \(structure): run the release that created the version, or rebuild
                 """)
         }
         let isBuilding = version.state == .building
@@ -85,20 +85,20 @@ public struct VersionFollower: Sendable {
     private func absence(_ versions: [ModelVersion]) -> Work {
         switch wish {
         case .live: return .wait("no version is live")
-        case .version(let number): return .wait("there is no version \(number)")
+        case .version(let number): return .wait("version \(number) does not exist")
         case .own(let number):
             if let last = versions.last(where: { $0.state != .building }), last.version > number {
                 return Self.superseded(number, by: versions)
             }
             // Somebody aborted the version and does not want it to be created again at once.
             if wasThere {
-                return .wait("version \(number) was aborted: restart the daemon to build it anew")
+                return .wait("version \(number) was aborted: restart the daemon to build it again")
             }
             if let building = versions.first(where: { $0.state == .building }) {
                 return .wait(
                     """
-                    version \(building.version) is being built: version \(number) is begun when that is promoted or \
-                    aborted
+                    version \(building.version) is being built: version \(number) begins after version \
+                    \(building.version) is promoted or aborted
                     """)
             }
             return .make(version: number)

@@ -36,7 +36,10 @@ struct EnvelopeSettings: Sendable {
         for (key, _) in Self.fields {
             let text = section.optionalString(
                 key, example: "/" + key,
-                "Where \(key) stands, when it is not where the format has it: \(FieldReference.forms); several with |."
+                """
+                The place of \(key), if it differs from the format's: \(FieldReference.forms). Separate several places \
+                with |.
+                """
             ) { FieldReference.list($0) == nil ? "expected \(FieldReference.forms)" : nil }
             guard let text, FieldReference.list(text) != nil else { continue }
             moved[key] = text
@@ -44,7 +47,7 @@ struct EnvelopeSettings: Sendable {
         }
         let tombstone = section.optionalString(
             "tombstone_type", example: "Deleted",
-            "The event type of a record without a value; \"\" passes such records over.")
+            "The event type of a record without a value; \"\" skips such records.")
         guard let tombstone else { return }
         tombstoneType = tombstone
         own.append(("tombstone_type", tombstone))

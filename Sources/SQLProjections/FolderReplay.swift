@@ -114,7 +114,7 @@ public struct FolderReplay: Sendable {
         throw Failure(
             description: """
                 after \(bounds.passes) passes, version \(schema.folder.version) of \(schema.folder.name) is still more \
-                than \(bounds.lastRecords) records ahead of its replay: verify it when fewer events come
+                than \(bounds.lastRecords) records ahead of its replay: verify it when fewer events arrive
                 """)
     }
 
@@ -155,8 +155,9 @@ public struct FolderReplay: Sendable {
                 } catch let busy as HeldWriters.Busy {
                     throw Failure(
                         description: """
-                            the outbox still has \(busy.rows) events of \(schema.folder.name) after \(bounds.holdMs) ms \
-                            without commands: is the relay running, and does `millrace outbox failed list` show any?
+                            the outbox still has \(busy.rows) events of \(schema.folder.name) after \(bounds.holdMs) \
+                            ms without commands: check that the relay is running, and run `millrace outbox failed \
+                            list`
                             """)
                 }
                 return try await state(in: transaction)
@@ -180,8 +181,8 @@ public struct FolderReplay: Sendable {
         } catch {
             throw Failure(
                 description: """
-                    \(error.partition) of version \(schema.folder.version) of \(schema.folder.name) was begun anew \
-                    during the verification: verify it again
+                    \(error.partition) of version \(schema.folder.version) of \(schema.folder.name) started again from \
+                    an earlier offset during the verification: verify it again
                     """)
         }
     }
@@ -211,7 +212,7 @@ public struct FolderReplay: Sendable {
         } catch RangeReader.Trouble.gone(let partition) {
             throw Failure(description: "Kafka no longer has all events of \(partition) that the version has applied")
         } catch RangeReader.Trouble.silent(let partition, let milliseconds) {
-            throw Failure(description: "no record of \(partition) came for \(milliseconds / 1_000) s")
+            throw Failure(description: "no record of \(partition) arrived for \(milliseconds / 1_000) s")
         } catch let failure as EventFailure {
             throw Self.notApplicable("\(failure)")
         } catch let error as PostgresError where error.kind == .permanent {

@@ -29,7 +29,7 @@ public struct FolderTables: VersionTables {
     public func make(_ number: Int, in transaction: PostgresTransaction) async throws -> String {
         guard let schema else {
             throw RebuildRefusal(
-                .unknownModel, "no version of \(name) can be made without its folder: give --projection DIR")
+                .unknownModel, "no version of \(name) can be created without its folder: give --projection DIR")
         }
         try await schema.make(in: transaction)
         return schema.folder.schemaName

@@ -27,7 +27,7 @@ public enum FolderTemplate {
             [projection]
             name = "\(name)"
 
-            # Raise it when schema.sql changes: the new version is built beside the old one.
+            # Raise it if schema.sql changes: the new version is built beside the old one.
             version = 1
 
             # The topics to read.
@@ -39,18 +39,18 @@ public enum FolderTemplate {
             # What waits for an event that cannot be applied: later events of its key, or ("none") nothing.
             order = "key"
 
-            # Where the fields of an event stand in a record: millrace, debezium, cloudevents or changelog.
+            # The format of the records: millrace, debezium, cloudevents or changelog.
             [envelope]
             format = "millrace"
 
-            # A topic whose records are others says so, in keys of [envelope] and unknown_types:
+            # Settings of a topic whose records have another form: keys of [envelope], and unknown_types.
             # [topics."crm.customers"]
             # format = "changelog"
             # unknown_types = "fail"
 
             """,
             "schema.sql": """
-            -- The tables of this version. They are made once, in a schema of the version's own.
+            -- The tables of this version. sql-projection creates them once, in a schema that belongs to this version.
 
             CREATE TABLE balances (
                 account text PRIMARY KEY,
@@ -78,8 +78,8 @@ public enum FolderTemplate {
 
     private static let sample = [
         "tests/two-deposits.toml": """
-        # Events in, rows out. `millrace projection test` compares; `millrace projection check` applies the same
-        # events in other orders and batches, and says whether the rows are always the same.
+        # Events and the expected rows. `millrace projection test` compares. `millrace projection check` applies the
+        # same events in other orders and batches, and says whether the rows are always the same.
 
         [[events]]
         type = "MoneyDeposited"

@@ -73,7 +73,8 @@ public struct FolderTrial: Sendable {
                 } else {
                     let once = try await runner.outcome(of: .oneByOne(sample.events.count), sample.events)
                     let isIdempotent = try await runner.outcomeOfDoubling(sample.events) == once
-                    let note = "an event applied twice would count twice; the runtime's memory of events prevents it"
+                    let note =
+                        "an event applied twice would count twice; sql-projection prevents this"
                     findings.append(
                         Finding(subject: sample.name, isGood: true, lines: isIdempotent ? [] : ["  note: " + note]))
                 }
@@ -121,7 +122,7 @@ private struct CounterexampleText {
     let lines: [String]
 
     init(_ example: ConvergenceCheck.Counterexample, _ events: [SQLEvent]) {
-        var lines = ["  these events, applied like this, come to other rows than one by one:"]
+        var lines = ["  these events, applied as follows, lead to other rows than one by one:"]
         for (number, batch) in example.schedule.batches.enumerated() {
             let suffix = batch.isRolledBackOnce ? " (rolled back once, then applied again)" : ""
             lines.append("    batch \(number + 1)\(suffix):")

@@ -44,7 +44,7 @@ public struct InlineProjection: Sendable {
     static func obstacle(_ folder: ProjectionFolder) -> String? {
         folder.readsPlainEvents
             ? nil
-            : "its [envelope], or that of a topic, is not that of Millrace's own events, and commands make no other ones"
+            : "its [envelope], or that of a topic, is not that of Millrace's own events; commands create only those"
     }
 }
 

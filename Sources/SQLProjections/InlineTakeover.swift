@@ -46,9 +46,9 @@ public struct InlineTakeover: Sendable {
                 } catch let busy as HeldWriters.Busy {
                     throw refusal(
                         """
-                        the outbox still has \(busy.rows) of its events after \(wait): is the relay running, does \
-                        `millrace outbox failed list` show any, and does any program but command-service write \
-                        such events?
+                        the outbox still has \(busy.rows) of its events after \(wait): check that the relay is \
+                        running, that `millrace outbox failed list` shows no row, and that only command-service writes \
+                        such events
                         """)
                 }
                 try await passed(try await admin.ranges(of: folder.topics), until: deadline, transaction)
@@ -93,7 +93,7 @@ public struct InlineTakeover: Sendable {
             let behind = try await behind(ranges, .unprepared(Self.offsets), transaction)
             if behind == 0 { break }
             guard ContinuousClock.now < deadline else {
-                throw refusal("\(behind) records of its topics are not applied yet: is its daemon running?")
+                throw refusal("\(behind) records of its topics are not applied yet: check that its daemon is running")
             }
             try await Task.sleep(for: .milliseconds(5))
         }

@@ -50,7 +50,7 @@ enum InlineVersions {
         VersionSchema.Refusal(
             description: """
                 version \(folder.version) of \(folder.name) is applied by command-service in the transactions of \
-                commands: run no sql-projection for it; a higher version may be built beside it
+                commands: do not run sql-projection for it; you may build a higher version beside it
                 """)
     }
 }

@@ -27,8 +27,8 @@ struct ProjectionFileSettings: SettingsDeclaration {
         version = section.integer(
             "version", default: 1, in: 1...9_999,
             """
-            The read model's version. Raise it when schema.sql changes: the new version gets a schema and a consumer \
-            group of its own, and begins at the start of the topics.
+            The read model's version. Raise it if schema.sql changes: the new version gets its own schema and consumer \
+            group, and begins at the start of the topics.
             """)
         topics = section.strings("topics", default: [], "The topics to read.")
         mode = section.choice(
@@ -65,18 +65,19 @@ struct ProjectionFileSettings: SettingsDeclaration {
             compare: an id that a sequence makes, or the time of writing.
             """)
         envelope = EnvelopeSettings(
-            from: reader.section("envelope", "Where the fields of an event stand in a record."))
+            from: reader.section("envelope", "The format of the records, and the places of an event's fields in them."))
         let tables = reader.sections(
             in: "topics",
             """
-            What is different for a topic, [topics."NAME"]: keys of [envelope], and unknown_types. What it does not say \
-            is as in [envelope] and [projection]; with a format of its own, nothing of [envelope] holds for it.
+            Settings of a single topic, [topics."NAME"]: keys of [envelope], and unknown_types. Other settings are \
+            those of [envelope] and [projection]. If a topic has its own format, [envelope] does not apply to it.
             """)
         for (topic, table) in tables {
             let own = TopicSettings(from: table, changing: envelope, unknownTypes)
             check(table, topic)
             if strictSequence && topics.contains(topic) && !own.envelope.hasSequence {
-                table.reject("strict_sequence needs the sequence of each event: say where it stands, sequence = …")
+                table.reject(
+                    "strict_sequence needs the sequence of each event: set sequence to its place in the record")
             }
             topicSettings[topic] = own
         }
@@ -102,7 +103,7 @@ struct ProjectionFileSettings: SettingsDeclaration {
     }
 
     private static let unknownTypesText =
-        "What becomes of an event whose type has no statement: it is counted and passed over, or it fails."
+        "What happens to an event whose type has no statement: it is counted and skipped, or it fails."
 
     private var topicSettings: [String: TopicSettings] = [:]
 
@@ -142,7 +143,7 @@ struct ProjectionFileSettings: SettingsDeclaration {
         if let meant = topics.first(where: { $0.hasPrefix(topic + ".") }) {
             table.reject("a topic's name with dots needs quotes: [topics.\"\(meant)\"]")
         } else {
-            table.reject("is no topic of projection.topics; name it there, or remove the table")
+            table.reject("is not in projection.topics; add it there, or remove the table")
         }
     }
 

@@ -57,7 +57,7 @@ public enum StoredFolder {
                 throw VersionSchema.Refusal(
                     description: """
                         \(file.name) of version \(version) of \(name) was changed in the database, in table \
-                        sql_projection_files: start sql-projection with the version's folder to put it right
+                        sql_projection_files: start sql-projection with the version's folder to restore it
                         """)
             }
             files.append(file)

@@ -112,12 +112,13 @@ public struct VersionSchema: Sendable {
             try await registration.lock()
             guard try await registration.isKnown else {
                 throw Refusal(
-                    description: "there is no version \(folder.version) of \(folder.name); sql-projection makes it")
+                    description: "version \(folder.version) of \(folder.name) does not exist; sql-projection creates it"
+                )
             }
             if try await InlineVersions.topicSuffix(of: folder, in: transaction) != nil {
                 throw Refusal(
                     description: """
-                        commands apply version \(folder.version) of \(folder.name), and do so with the files that they \
+                        command-service applies version \(folder.version) of \(folder.name) with the files that it \
                         began with; raise projection.version
                         """)
             }
@@ -149,7 +150,7 @@ public struct VersionSchema: Sendable {
         try await registration.lock()
         guard try await registration.isKnown else {
             throw Refusal(
-                description: "there is no version \(folder.version) of \(folder.name); sql-projection makes it")
+                description: "version \(folder.version) of \(folder.name) does not exist; sql-projection creates it")
         }
         let changed = try await registration.changedFiles
         guard changed.isEmpty else { throw definitionChanged(changed) }
@@ -165,8 +166,8 @@ public struct VersionSchema: Sendable {
         guard exists.rowCount == 0 else {
             throw Refusal(
                 description: """
-                    the schema \(folder.schemaName) exists, and is none that was made for \(folder.name); \
-                    drop it or give the projection another name
+                    the schema \(folder.schemaName) exists, but was not created for \(folder.name); drop it, or give \
+                    the projection another name
                     """)
         }
         let keeper = try await registration.keeper
@@ -194,7 +195,8 @@ public struct VersionSchema: Sendable {
                 guard error.kind != .transient else { throw error }
                 throw Refusal(
                     description: """
-                        \(reader), one of sql_projections.readers, cannot be let read \(folder.name): \(error.message)
+                        \(reader), one of sql_projections.readers, cannot get the right to read \(folder.name): \
+                        \(error.message)
                         """)
             }
         }
@@ -205,12 +207,13 @@ public struct VersionSchema: Sendable {
         let isSchema = files.contains("schema.sql")
         let instead =
             isSchema
-            ? "" : "; or, if what was applied before may stay as it is, run millrace projection adopt \(folder.path)"
+            ? ""
+            : "; or, if earlier events need not be applied again, run millrace projection adopt \(folder.path)"
         return Refusal(
             description: """
-                \(files.joined(separator: ", ")) in \(folder.path): not as version \(folder.version) of \
-                \(folder.name) was \(isSchema ? "made" : "run") with; raise projection.version, so that a new \
-                version is built beside the old one\(instead)
+                \(files.joined(separator: ", ")) in \(folder.path): other content than in version \
+                \(folder.version) of \(folder.name) in the database; raise projection.version, so that a new version \
+                is built beside the old one\(instead)
                 """)
     }
 
@@ -266,8 +269,8 @@ public struct VersionSchema: Sendable {
         let name = SQLIdentifier.quoted(role)
         return Refusal(
             description: """
-                the role \(role), which the statements of \(folder.name) run as, cannot be made by this user: let \
-                an administrator run CREATE ROLE \(name) NOLOGIN; GRANT \(name) TO this user; or set \
+                the statements of \(folder.name) run as the role \(role), but this user cannot create it: let an \
+                administrator run CREATE ROLE \(name) NOLOGIN; GRANT \(name) TO this user; or set \
                 sql_projections.isolate = false
                 """)
     }

@@ -85,7 +85,7 @@ public struct PreparedQuery: Sendable {
         if let name = query.versionColumn, let column = columns.column(named: name),
             ![.int8, .int4, .int2].contains(columns.type(ofColumn: column))
         {
-            problems.append(FolderProblem("the version \(name) is no integer", at: query.place))
+            problems.append(FolderProblem("the version column \(name) is not an integer", at: query.place))
         }
         guard problems.isEmpty else { throw InvalidFolder(problems) }
         var types: [String?] = []
@@ -185,7 +185,7 @@ public struct PreparedQuery: Sendable {
             keys.append(key)
         }
         guard keys.reduce(0, { $0 + $1.utf8.count }) <= Self.longestPosition else {
-            throw QueryFailure("\(query.name): what pages are ordered by is too long for a cursor")
+            throw QueryFailure("\(query.name): the values by which pages are ordered are too long for a cursor")
         }
         return QueryCursor.text(QueryPosition(keys), of: query, request.arguments)
     }

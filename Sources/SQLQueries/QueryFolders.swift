@@ -181,7 +181,7 @@ public struct LiveSchemas: Sendable, Hashable {
                 let name = source.name + (source.version.map { "@\($0)" } ?? "")
                 throw InvalidFolder([
                     FolderProblem(
-                        "there is no read model \(name) in the database; sql-projection makes it", at: query.place)
+                        "the database has no read model \(name); sql-projection creates it", at: query.place)
                 ])
             }
             found += schemas

@@ -146,7 +146,7 @@ struct QueryHeader {
             else { return complain("expected default=ROWS max=ROWS, from 1 to \(Self.mostRows)", words.lastOffset) }
             if parts[0] == "max" { maxLimit = number } else { defaultLimit = number }
         }
-        if defaultLimit > maxLimit { complain("the default is greater than the most", words.offset) }
+        if defaultLimit > maxLimit { complain("the default is greater than the maximum", words.offset) }
     }
 
     private mutating func duration(_ words: inout HeaderWords, upTo most: Int) -> Int? {
@@ -229,7 +229,7 @@ struct QueryHeader {
         }
         if let (text, offset) = defaultText {
             if options.isRequired {
-                complain("what is required has no default", offset)
+                complain("a required parameter has no default", offset)
                 return nil
             }
             do throws(QueryParameter.Refusal) {

@@ -14,7 +14,7 @@ enum SecretReference {
             self = .environment(variable)
         case (.table(let table), let origin):
             guard let reference = try SecretReference(table, origin: origin) else {
-                throw Rejection(text: "a secret is given as \(Self.forms)")
+                throw Rejection(text: "a secret must be given as \(Self.forms)")
             }
             self = reference
         case (.text, .commandLine(let key)):

@@ -160,7 +160,9 @@ import Testing
             try await connection.execute(script: "DROP OWNED BY \(role); DROP ROLE \(role)")
             await connection.close()
             #expect(found.map(\.severity) == [.warning])
-            #expect(found.first?.finding == "\(role) lacks in schema \(postgres.schema): UPDATE, DELETE on outbox")
+            #expect(
+                found.first?.finding
+                    == "\(role) lacks these rights in schema \(postgres.schema): UPDATE, DELETE on outbox")
         }
     }
 
@@ -243,7 +245,7 @@ import Testing
             await connection.close()
             #expect(
                 before.map(\.finding) == [
-                    "\(role) lacks in schema \(version): USAGE on the schema, "
+                    "\(role) lacks these rights in schema \(version): USAGE on the schema, "
                         + "INSERT, UPDATE, DELETE on order_summary_rows"
                 ])
             #expect(after.map(\.finding) == ["all rights on the tables of \(postgres.schema), \(version)"])

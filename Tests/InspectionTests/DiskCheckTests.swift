@@ -48,10 +48,10 @@ import Testing
         let forever = ["retention.ms": "-1", "retention.bytes": "-1"]
         #expect(found(forever).map(\.severity) == [.ok])
         let week = found(["retention.ms": "604800000", "retention.bytes": "-1"])
-        #expect(week.map(\.finding) == ["t: events are removed after 7d 0h, and a rebuild needs all of them"])
+        #expect(week.map(\.finding) == ["t: Kafka removes events after 7d 0h, but a rebuild needs all of them"])
         #expect(week.map(\.severity) == [.warning])
         let size = found(["retention.ms": "-1", "retention.bytes": "1073741824"])
-        #expect(size[0].finding.contains("removed from a size of 1024 MiB a partition on, "), "\(size)")
+        #expect(size[0].finding.contains("removes events when a partition exceeds 1024 MiB, "), "\(size)")
         #expect(
             found(["retention.ms": "604800000"], isOfEvents: false).map(\.severity) == [.ok], "letters may be removed")
         // Removed records do not come back. A permanent warning about them would not help, so this is only a note.

@@ -145,7 +145,7 @@ import Tracing
     @Test func anExportEndsWithinItsTimeout() async throws {
         try await TestCollector.run([.silence]) { collector in
             let exporter = Self.exporter(collector.endpoint, timeoutMs: 100)
-            await #expect(throws: TransientExportError("the collector sent no whole answer within 100 ms")) {
+            await #expect(throws: TransientExportError("the collector did not complete its answer within 100 ms")) {
                 try await exporter.export([Self.span("a")])
             }
             await exporter.close()

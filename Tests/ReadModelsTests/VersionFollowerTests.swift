@@ -32,7 +32,7 @@ struct VersionFollowerTests {
         var follower = VersionFollower(Self.model, .version(2))
         var building = Self.version(2, .building)
         building.recordsPerSecond = 50
-        #expect(follower.handle(Self.facts(Self.version(1, .live))) == .wait("there is no version 2"))
+        #expect(follower.handle(Self.facts(Self.version(1, .live))) == .wait("version 2 does not exist"))
         #expect(
             follower.handle(Self.facts(Self.version(1, .live), building)) == Self.keep(2, isBuilding: true, rate: 50))
         // When version 2 is live, the daemon keeps it like any other version, without a rate limit.
@@ -50,13 +50,13 @@ struct VersionFollowerTests {
             Issue.record("two versions are built at once")
             return
         }
-        #expect(reason.hasPrefix("version 3 is being built: version 2 is begun when"))
+        #expect(reason.hasPrefix("version 3 is being built: version 2 begins after"))
         #expect(follower.handle(Self.facts(live)) == .make(version: 2))
         #expect(follower.handle(Self.facts(live)) == nil)
         #expect(follower.handle(Self.facts(live, version(.building))) == Self.keep(2, isBuilding: true))
         // An operator aborted the version. The daemon does not create it again by itself.
         #expect(
-            follower.handle(Self.facts(live)) == .wait("version 2 was aborted: restart the daemon to build it anew"))
+            follower.handle(Self.facts(live)) == .wait("version 2 was aborted: restart the daemon to build it again"))
         #expect(follower.handle(Self.facts(live, version(.building))) == Self.keep(2, isBuilding: true))
         #expect(follower.handle(Self.facts(Self.version(1, .superseded), version(.live))) == Self.keep(2))
         let superseded = VersionFollower.Work.wait("version 2 was superseded: version 4 is live")

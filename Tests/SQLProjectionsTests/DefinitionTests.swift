@@ -67,7 +67,10 @@ import Testing
             added["Closed.sql"] = Self.files["Frozen.sql"]
             let (_, changed) = try scene.folder(added)
             let error = await #expect(throws: VersionSchema.Refusal.self) { try await scene.version(changed) }
-            #expect(error?.description.hasPrefix("Closed.sql, Frozen.sql in \(changed.path): not as version 1") == true)
+            #expect(
+                error?.description.hasPrefix(
+                    "Closed.sql, Frozen.sql in \(changed.path): other content than in version 1")
+                    == true)
             #expect(error?.description.contains("millrace projection adopt") == true)
             var removed = Self.files
             removed["Frozen.sql"] = nil

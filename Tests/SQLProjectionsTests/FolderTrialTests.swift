@@ -54,7 +54,8 @@ import Testing
         }
         try await trial(["queries/more.sql": "-- @reads nobody\nSELECT 1"]) { trial in
             let lines = try await trial.test().last?.lines ?? []
-            #expect(lines.count == 1 && lines[0].contains("queries/more.sql:1:1: there is no read model nobody"))
+            #expect(
+                lines.count == 1 && lines[0].contains("queries/more.sql:1:1: the database has no read model nobody"))
         }
     }
 
@@ -105,7 +106,7 @@ import Testing
         let error = #expect(throws: InvalidFolder.self) {
             try ProjectionCase.all(of: ProjectionFolder(path: other.path))
         }
-        #expect(error?.description.hasSuffix("a.toml: events[0].topic: crm is no topic of projection.topics") == true)
+        #expect(error?.description.hasSuffix("a.toml: events[0].topic: crm is not in projection.topics") == true)
     }
 
     /// A statement that overwrites a value instead of merging it depends on the order of the events.

@@ -59,7 +59,7 @@ import Testing
         ),
         (
             "[projection]\nname = \"a\"\ntopics = [\"t\"]\n[topics.u]",
-            "projection.toml:4:9: topics.u: is no topic of projection.topics; name it there, or remove the table"
+            "projection.toml:4:9: topics.u: is not in projection.topics; add it there, or remove the table"
         ),
         (
             "[projection]\nname = \"a\"\ntopics = [\"crm.people\"]\n[topics.crm.people]",

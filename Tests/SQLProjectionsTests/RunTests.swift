@@ -236,7 +236,7 @@ import Testing
             let error = await #expect(throws: VersionSchema.Refusal.self) {
                 try await scene.withConnection { try await unknown.prepare($0) }
             }
-            #expect(error?.description.contains("one of sql_projections.readers, cannot be let read") == true)
+            #expect(error?.description.contains("one of sql_projections.readers, cannot get the right to read") == true)
         }
     }
 

@@ -178,10 +178,13 @@ import WireJSON
     @Test(arguments: [
         ("-- @reads things\nSELECT id,\n  pric FROM things", "f/q.sql:3:3: column \"pric\" does not exist"),
         ("-- @reads things\n-- @order no\nSELECT id FROM things", "f/q.sql:1:1: the header names the column no"),
-        ("-- @reads things\n-- @version id\nSELECT id::text FROM things", "f/q.sql:1:1: the version id is no integer"),
+        (
+            "-- @reads things\n-- @version id\nSELECT id::text FROM things",
+            "f/q.sql:1:1: the version column id is not an integer"
+        ),
         ("-- @reads things\nSELECT 1 AS a, 2 AS a", "f/q.sql:2:1: two columns are named a"),
-        ("-- @reads things@4\nSELECT 1", "f/q.sql:1:1: there is no read model things@4 in the database"),
-        ("-- @reads thing\nSELECT 1", "f/q.sql:1:1: there is no read model thing in the database"),
+        ("-- @reads things@4\nSELECT 1", "f/q.sql:1:1: the database has no read model things@4"),
+        ("-- @reads thing\nSELECT 1", "f/q.sql:1:1: the database has no read model thing"),
     ]) func whatTheDatabaseSaysIsTold(_ text: String, _ expected: String) async throws {
         try await withThings { connection, schemas in
             let error = await #expect(throws: InvalidFolder.self) { try await prepare(text, schemas, connection) }

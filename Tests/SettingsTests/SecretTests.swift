@@ -72,8 +72,8 @@ import Testing
 
     @Test(arguments: [
         ("\"hunter2\"", "a secret must not be written here; give { file = \"…\" } or { env = \"…\" }"),
-        ("{ file = \"a\", env = \"b\" }", "a secret is given as { file = \"…\" } or { env = \"…\" }"),
-        ("{ path = \"hunter2\" }", "a secret is given as { file = \"…\" } or { env = \"…\" }"),
+        ("{ file = \"a\", env = \"b\" }", "a secret must be given as { file = \"…\" } or { env = \"…\" }"),
+        ("{ path = \"hunter2\" }", "a secret must be given as { file = \"…\" } or { env = \"…\" }"),
         ("{ file = \"\" }", "names no file"),
         ("{ env = \"NONE\" }", "the environment has no variable NONE"),
         ("{ file = \"none\" }", "secret file none: no such file"),

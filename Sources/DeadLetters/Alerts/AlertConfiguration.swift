@@ -46,7 +46,7 @@ public struct AlertConfiguration: Sendable, Hashable {
         problems += secret.validate().map { "secret: \($0)" }
         require((1...604_800_000).contains(intervalMs), "intervalMs: must be 1 to 604800000")
         require(thresholds.allSatisfy { $0 >= 1 }, "thresholds: must be 1 or more")
-        require(thresholds == Set(thresholds).sorted(), "thresholds: must ascend")
+        require(thresholds == Set(thresholds).sorted(), "thresholds: must be in ascending order")
         require((10...60_000).contains(pollIntervalMs), "pollIntervalMs: must be 10 to 60000")
         require((10...60_000).contains(timeoutMs), "timeoutMs: must be 10 to 60000")
         require((1...1_000).contains(maxTries), "maxTries: must be 1 to 1000")

@@ -26,7 +26,7 @@ struct TopicsCheck: Check {
     func run(_ scene: CheckScene) async throws -> [Finding] {
         let admin = try scene.kafka()
         if scene.expected.eventTopics.isEmpty, scene.expected.letterTopics.isEmpty {
-            throw CheckSkipped("the database names no consumer, and so no topic")
+            throw CheckSkipped("the database contains no consumer, so no topics are known")
         }
         let states = try await admin.topicStates()
         let brokers = try await admin.brokers().count
@@ -88,7 +88,7 @@ struct TopicsCheck: Check {
             findings.append(
                 Finding(
                     .warning, "\(topic): \(state.underReplicated) partitions lack in-sync replicas",
-                    remedy: "check which broker is down or has a lag"))
+                    remedy: "check which broker is down or behind"))
         }
         if brokers > 1, state.replicas < 2 {
             findings.append(
@@ -134,7 +134,7 @@ struct TopicsCheck: Check {
         }
         guard let limit = settings.retention else { return nil }
         return Finding(
-            .warning, "\(topic): events are removed \(limit), and a rebuild needs all of them",
+            .warning, "\(topic): Kafka removes events \(limit), but a rebuild needs all of them",
             remedy: "while Kafka still has the first event: " + configure(topic, "retention.ms=-1,retention.bytes=-1"))
     }
 
@@ -165,7 +165,7 @@ struct TopicSettings {
     /// When records are removed; nil if never, or if it is unknown.
     var retention: String? {
         let age = retentionMs.map { "after \(Age.text(seconds: $0 / 1_000))" }
-        let size = retentionBytes.map { "from a size of \($0 >> 20) MiB a partition on" }
+        let size = retentionBytes.map { "when a partition exceeds \($0 >> 20) MiB" }
         let limits = [age, size].compactMap(\.self)
         return limits.isEmpty ? nil : limits.joined(separator: " and ")
     }

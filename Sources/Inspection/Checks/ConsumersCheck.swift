@@ -40,7 +40,9 @@ public struct ConsumersCheck: Check {
             try await Task.sleep(for: .milliseconds(Self.pauseMs))
             return tracker.report(try await reader.read()).findings
         } catch let error as KafkaError {
-            return [Finding(.critical, "the ends of partitions cannot be read: \(error.message)", check: "kafka")]
+            return [
+                Finding(.critical, "the end offsets of partitions cannot be read: \(error.message)", check: "kafka")
+            ]
         }
     }
 }

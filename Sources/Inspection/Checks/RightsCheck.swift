@@ -21,7 +21,7 @@ struct RightsCheck: Check {
                 let (grantee, place) = (SQLIdentifier.quoted(role), SQLIdentifier.quoted(schema))
                 findings.append(
                     Finding(
-                        matters ? .warning : .note, "\(role) lacks in schema \(schema): \(shown)",
+                        matters ? .warning : .note, "\(role) lacks these rights in schema \(schema): \(shown)",
                         remedy: matters
                             ? "GRANT USAGE ON SCHEMA \(place) TO \(grantee); "
                                 + "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA \(place) TO \(grantee)"

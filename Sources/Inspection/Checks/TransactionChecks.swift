@@ -39,7 +39,7 @@ struct PinnedTransactionsCheck: Check {
             findings.append(
                 Finding(
                     .warning, "pid \(pid) has a transaction open for \(Age.text(seconds: seconds)) (\(who))",
-                    remedy: "end it where it was begun, or: SELECT pg_terminate_backend(\(pid))"))
+                    remedy: "end it in the program that began it, or run: SELECT pg_terminate_backend(\(pid))"))
         }
         if try await !connection.execute(Self.seesAll).bool(0, 0) {
             findings.append(
@@ -79,7 +79,10 @@ struct PreparedTransactionsCheck: Check {
             findings.append(
                 Finding(
                     .warning,
-                    "\(gid) of \(try rows.string(row, 2)) is prepared for \(Age.text(seconds: try rows.int64(row, 1)))",
+                    """
+                    \(gid) of \(try rows.string(row, 2)) has been prepared for \
+                    \(Age.text(seconds: try rows.int64(row, 1)))
+                    """,
                     remedy: "ask its transaction manager, then COMMIT PREPARED or ROLLBACK PREPARED"))
         }
         return findings.isEmpty ? [Finding(.ok, "none is older than \(Age.text(seconds: limitSeconds))")] : findings
@@ -109,7 +112,7 @@ struct ReplicationSlotsCheck: Check {
                     .warning,
                     "\(slot) is \(active ? "behind" : "not in use") and retains \(kept >> 20) MiB of write-ahead log",
                     remedy: active
-                        ? "check why its consumer has a lag"
+                        ? "check why its consumer is behind"
                         : "if it is not needed: SELECT pg_drop_replication_slot('\(slot)')"))
         }
         return findings.isEmpty ? [Finding(.ok, "\(rows.rowCount) slots, all in use")] : findings

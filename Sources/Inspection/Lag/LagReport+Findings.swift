@@ -19,7 +19,7 @@ extension LagReport {
         let removed = rows.reduce(0) { $0 + $1.removedUnread }
         if removed > 0 { return Finding(.critical, "\(removed) offsets were removed before they were read") }
         let unknown = rows.count { $0.state == nil }
-        if unknown > 0 { return Finding(.warning, "\(unknown) partitions are not in Kafka") }
+        if unknown > 0 { return Finding(.warning, "\(unknown) partitions do not exist in Kafka") }
         if state == .paused {
             return Finding(.warning, "paused: \(behind)", remedy: "millrace resume \(consumer)")
         }

@@ -41,8 +41,9 @@ public struct RebuildRun: Sendable {
             }
             let id = failure.eventID.map { " (event \($0))" } ?? ""
             return """
-                the rebuild stopped before an event that cannot be applied, in \(place)\(id): \(failure). Mend the release, \
-                or correct or discard the event's letter in the live version, and start again: it goes on where it stopped
+                the rebuild stopped before an event that cannot be applied, in \(place)\(id): \(failure). Correct the \
+                release, or edit or discard the event's dead letter in the live version. Then start the rebuild again; \
+                it continues where it stopped
                 """
         }
     }

@@ -135,7 +135,7 @@ public struct VersionedDaemon: Sendable {
                 loop.progressed()
                 if lines.isDue("versions", .now) {
                     context.logger.warning(
-                        "the table of versions cannot be read; going on with what is done",
+                        "the table of versions cannot be read; continuing with the known versions",
                         metadata: ["error": "\(error)"])
                 }
                 // A cancellation ends the wait early, and then the loop.
@@ -153,7 +153,7 @@ public struct VersionedDaemon: Sendable {
         switch work {
         case .make(let version):
             context.logger.notice(
-                "making a version", metadata: ["projection": "\(projection.model.name)", "version": "\(version)"])
+                "creating a version", metadata: ["projection": "\(projection.model.name)", "version": "\(version)"])
             // The next state comes from the table of versions.
             if try await patiently(preparation?.make) { await untilCancelled() }
         case .keep(let version, let schema, let isBuilding, let recordsPerSecond):
@@ -162,7 +162,7 @@ public struct VersionedDaemon: Sendable {
         case .paused(let pause):
             paused.record(1)
             context.logger.notice(
-                "the consumer is paused; `millrace resume` lets it go on",
+                "the consumer is paused; `millrace resume` continues it",
                 metadata: [
                     "projection": "\(pause.consumer)", "by": "\(pause.by)", "reason": "\(pause.reason)",
                     "since": "\(pause.since)",

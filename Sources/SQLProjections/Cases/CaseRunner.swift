@@ -105,7 +105,7 @@ struct CaseRunner {
         func show(_ row: [String]) -> String { row.joined(separator: " | ") }
         let removed = expectation.rows.filter { !rows.contains($0) }.map { "  - " + show($0) }
         let added = rows.filter { !expectation.rows.contains($0) }.map { "  + " + show($0) }
-        let order = removed.isEmpty && added.isEmpty ? ["  the rows are others in order or number"] : []
+        let order = removed.isEmpty && added.isEmpty ? ["  the rows differ in order or number"] : []
         return ["  \(expectation.query)"] + removed + added + order
     }
 

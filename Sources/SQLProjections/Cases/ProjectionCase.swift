@@ -142,7 +142,7 @@ private struct CaseReader {
         event.payload = try json(table["payload"], "\(place).payload")
         event.topic = try text(table, "topic", place) ?? topics.first ?? ""
         guard topics.contains(event.topic) else {
-            throw problem("\(place).topic", "\(event.topic) is no topic of projection.topics")
+            throw problem("\(place).topic", "\(event.topic) is not in projection.topics")
         }
         event.offset = Int64(index)
         return event
