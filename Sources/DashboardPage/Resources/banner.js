@@ -6,9 +6,9 @@ const ICONS = { token: "i-key", lost: "i-off", stopped: "i-stopped", behind: "i-
 
 const CAUSES = {
   network: "The service does not answer.",
-  silence: "The service has gone silent.",
+  silence: "The service sends no data.",
   goodbye: "The service is restarting.",
-  nonsense: "The service sent what this page does not understand.",
+  nonsense: "The service sent an answer that this page cannot read.",
 };
 
 const names = (projections) => projections.map((projection) => projection.name).join(" and ");
@@ -18,7 +18,7 @@ function words(notice, now) {
     case "token":
       return {
         title: notice.refused ? "The token was refused" : "This service needs a token",
-        text: "It is kept in this tab only, and forgotten when you close it.",
+        text: "The page keeps the token in this tab only, until you close it.",
       };
     case "lost": {
       const cause = notice.cause === "refused" ? `The service answered ${notice.detail}.` : CAUSES[notice.cause];
@@ -29,18 +29,18 @@ function words(notice, now) {
     case "stopped":
       return {
         title: `Stopped: ${names(notice.projections)}`,
-        text: "No progress although events wait. What it feeds on this page no longer changes. "
+        text: "No progress, although events wait. Its numbers on this page do not change. "
           + "See its log and its /health/ready.",
       };
     case "behind":
       return {
         title: `Behind: ${names(notice.projections)}`,
         text: notice.projections.map((projection) =>
-          `${projection.name} has ${count(projection.lagRecords)} events to go`
+          `${projection.name} has ${count(projection.lagRecords)} events to apply`
           + (projection.lagSeconds === null ? "." : `, ${seconds(projection.lagSeconds)} behind.`)).join(" "),
       };
     default:
-      return { title: "Stale", text: `Nothing was applied since ${moment(notice.asOf, now)}.` };
+      return { title: "Stale", text: `Changes after ${moment(notice.asOf, now)} may be missing.` };
   }
 }
 

@@ -3,7 +3,7 @@
 import { el, icon, setAttribute } from "./dom.js";
 
 export const WINDOWS = ["1h", "6h", "24h", "7d", "30d"];
-const THEMES = { auto: "as the system has it", light: "light", dark: "dark" };
+const THEMES = { auto: "system", light: "light", dark: "dark" };
 
 function remembered(name) {
   try {

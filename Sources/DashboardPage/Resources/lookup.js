@@ -161,7 +161,7 @@ export async function lookupViews({ section, products, history }, readToken) {
       columns: [{ text: "Order" }, { text: "Status" }, { text: "Created", class: "roomy" },
         { text: "Products", class: "number roomy" }, { text: "Total", class: "number" }],
       url: (text) => address(orders, "customer", text), key: (row) => row.order_id, create: historyRow,
-      none: () => emptyState("This customer has no orders", "Is the id right? It is the whole id, such as cust-000001."),
+      none: () => emptyState("This customer has no orders", "Check the id. Enter the whole id, such as cust-000001."),
     });
   }
 }

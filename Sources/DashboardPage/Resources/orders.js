@@ -39,8 +39,8 @@ function bar() {
 }
 
 export function funnelView(panel) {
-  const table = tablePanel(panel, "Where orders stand now", [
-    { text: "Status" }, { text: "In it", class: "number" }, { text: "Got there", class: "number roomy" },
+  const table = tablePanel(panel, "Orders by status", [
+    { text: "Status" }, { text: "Now", class: "number" }, { text: "Reached", class: "number roomy" },
   ]);
   function create(row) {
     const { node: track, fill } = bar();
@@ -67,7 +67,7 @@ export function funnelView(panel) {
     setText(table.hint, total > 0 ? `${count(total)} of all time, all currencies` : "All time, all currencies");
     const rows = total > 0 ? [...steps, ...aside].map((row) => ({ ...row, total })) : [];
     table.show(rows, (row) => row.status, create, () => emptyState("No orders yet",
-      "An order is counted here from its first event on."));
+      "An order is counted after its first event."));
   };
 }
 
@@ -111,8 +111,8 @@ export function durationsView(panel) {
     table.hidden = rows.length === 0;
     vacancy.hidden = rows.length > 0;
     if (rows.length === 0) {
-      vacancy.replaceChildren(emptyState("No order came that far",
-        "As soon as orders are paid, shipped and delivered, this tells how long that takes."));
+      vacancy.replaceChildren(emptyState("No order has reached this step",
+        "This shows how long payment, shipment and delivery take, as soon as there are any."));
     }
     keyed(list, rows, (row) => row.step, create);
   };

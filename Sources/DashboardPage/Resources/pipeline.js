@@ -74,8 +74,8 @@ export function flowView(panel) {
   panel.replaceChildren(head, el("dl", { class: "flow" }, waiting.node, into.node, out.node), lines.node, trouble);
   into.node.classList.add("flow-into");
   out.node.classList.add("flow-out");
-  setText(into.note, "a second");
-  setText(out.note, "a second");
+  setText(into.note, "per second");
+  setText(out.note, "per second");
   return (pipeline, samples) => {
     lines.update(samples);
     const { outbox, rates } = pipeline;
@@ -151,7 +151,7 @@ function createProjection(first) {
   const pill = statePill();
   const version = el("span", { class: "muted" });
   const time = el("time");
-  const facts = { lag: fact("To go"), behind: fact("Behind by"), rate: fact("A second") };
+  const facts = { lag: fact("Lag"), behind: fact("Behind by"), rate: fact("Per second") };
   const words = el("span");
   const cells = el("span", { class: "cells", "aria-hidden": "true" });
   const tables = el("div", { class: "topic-tables" });
@@ -241,7 +241,7 @@ export function deadLettersView(panel) {
     vacancy.hidden = groups.length > 0;
     if (groups.length === 0) {
       vacancy.replaceChildren(letters === null
-        ? emptyState("No dead letters are kept here", "The dead-letter-handler makes their tables in this schema.")
+        ? emptyState("No dead letters are kept here", "The dead-letter-handler creates their tables in this schema.")
         : emptyState("No dead letters", "Every event could be applied."));
     }
   };

@@ -70,7 +70,7 @@ export function tilesView(parent) {
 function vacancy(data, currency, isOfPayments = false) {
   const hasOrders = data.statuses.some((row) => row.orders > 0);
   if (!hasOrders && isOfPayments) {
-    return emptyState("No payments yet", "They count at the time of their event, in their own currency.");
+    return emptyState("No payments yet", "A payment counts at the time of its event, in its own currency.");
   }
   if (!hasOrders) {
     return emptyState("No orders yet", "They appear here a moment after they are committed. To play a shop, run",
