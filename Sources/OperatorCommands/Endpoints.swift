@@ -136,7 +136,7 @@ enum Endpoints {
     /// The variable that is set if Kafka lacks the events of some orders.
     static let incompleteHistoryName = "MILLRACE_INCOMPLETE_HISTORY"
     /// The reason that `verify` reports in this case.
-    static let incompleteHistory = "this Kafka began empty when there were orders already"
+    static let incompleteHistory = "this Kafka cluster was empty when orders already existed"
 
     static func value(of name: String) -> String? {
         let environment = ProcessInfo.processInfo.environment

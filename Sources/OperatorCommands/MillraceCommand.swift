@@ -7,14 +7,14 @@ internal import StreamCore
 public struct MillraceCommand: AsyncParsableCommand {
     public static let configuration = CommandConfiguration(
         commandName: "millrace",
-        abstract: "Operates Millrace: order events from PostgreSQL through Kafka into read models.",
+        abstract: "Operates Millrace, which carries events from PostgreSQL through Kafka into read models.",
         discussion: """
             A command finds the database and Kafka by its options, else by DATABASE_URL and \
             KAFKA_BOOTSTRAP_SERVERS, else by a `millrace dev` that runs in this folder.
 
-            Exit codes: 0 done · 1 `verify` found differences; `dead-letters`, `outbox`, `process` or `projection` \
-            matched nothing · 2 `verify` could not compare everything · 64 wrong usage · 69 a server is unreachable or \
-            refuses · 70 internal error · 78 the configuration or the database schema is wrong.
+            Exit codes: 0 done · 1 or 2 the command found a problem or nothing that matches, as its own help explains \
+            · 64 wrong usage · 69 a server is unreachable or refuses · 70 internal error · 78 the configuration or the \
+            database schema is wrong.
             """,
         version: Release.version,
         subcommands: [

@@ -44,7 +44,7 @@ struct SQLStatement: Sendable, Hashable {
             throw FolderProblem(
                 mode == .batch
                     ? "a statement of mode \"batch\" has no parameters; it reads the relation events"
-                    : "name the event's values instead, :payload and the like",
+                    : "use the event's values instead, such as :payload",
                 at: file.place(at: token.range.lowerBound))
         }
         var writer = AssembledSQL(of: file)
@@ -79,7 +79,7 @@ struct SQLStatement: Sendable, Hashable {
             beginning += ","
         }
         guard let start = rest.first?.range.lowerBound, let end = rest.last?.range.upperBound else {
-            throw FolderProblem("nothing comes after WITH", at: writer.file.place(at: tokens[0].range.lowerBound))
+            throw FolderProblem("expected a query after WITH", at: writer.file.place(at: tokens[0].range.lowerBound))
         }
         writer.append(beginning + " ")
         writer.append(start..<end)

@@ -21,7 +21,8 @@ public struct QueryFolders: Sendable {
                         let query = try SQLQuery(file)
                         if let other = queries[query.name] {
                             problems.append(
-                                FolderProblem("\(other.place.path) is a query of this name already", at: query.place))
+                                FolderProblem(
+                                    "\(other.place.path) already defines a query with this name", at: query.place))
                         }
                         queries[query.name] = query
                     } catch {
@@ -62,7 +63,7 @@ public struct QueryFolders: Sendable {
             }
             if let other = earlier.first(where: { path.overlap(with: $0.path) == .same }) {
                 problems.append(
-                    FolderProblem("\(other.query.pathPlace) has this path already", at: query.pathPlace))
+                    FolderProblem("\(other.query.pathPlace) already has this path", at: query.pathPlace))
             }
             earlier.append((path, query))
         }

@@ -59,12 +59,12 @@ struct QueryHeader {
 
     private mutating func directive(_ words: inout HeaderWords) {
         let start = words.offset
-        guard let name = words.next() else { return complain("a directive has a name", start) }
+        guard let name = words.next() else { return complain("a directive must have a name", start) }
         guard Self.directives.contains(name) else {
             return complain("there is no @\(name); there are @\(Self.directives.joined(separator: ", @"))", start)
         }
         if name != "param" && name != "reads" && !seen.insert(name).inserted {
-            return complain("@\(name) is there already", start)
+            return complain("@\(name) occurs twice", start)
         }
         switch name {
         case "param": parameter(&words)
@@ -174,11 +174,12 @@ struct QueryHeader {
         let place = file.place(at: words.offset)
         guard let name = words.next() else { return complain("expected @param NAME TYPE", words.offset) }
         if !Self.isName(name) {
-            return complain("a parameter is named by lower-case letters, digits and underscores", words.lastOffset)
+            return complain(
+                "a parameter's name must consist of lower-case letters, digits and underscores", words.lastOffset)
         }
-        if Self.reserved.contains(name) { return complain("\(name) has a meaning in every request", words.lastOffset) }
+        if Self.reserved.contains(name) { return complain("\(name) is a reserved name", words.lastOffset) }
         if parameters.contains(where: { $0.parameter.name == name }) {
-            return complain("\(name) is there already", words.lastOffset)
+            return complain("\(name) is declared twice", words.lastOffset)
         }
         guard var type = words.next() else { return complain("expected the type of \(name)", words.offset) }
         let typeOffset = words.lastOffset
@@ -223,13 +224,13 @@ struct QueryHeader {
             case ("max", .integer) where Int64(value) != nil, ("max", .decimal) where SignedDecimal(value) != nil:
                 options.bounds.max = value
             default:
-                complain("\(key)=\(value) is no option of this type", offset)
+                complain("\(key)=\(value) is not an option of this type", offset)
                 return nil
             }
         }
         if let (text, offset) = defaultText {
             if options.isRequired {
-                complain("a required parameter has no default", offset)
+                complain("a required parameter must not have a default", offset)
                 return nil
             }
             do throws(QueryParameter.Refusal) {

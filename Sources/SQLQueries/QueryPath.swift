@@ -34,11 +34,12 @@ public struct QueryPath: Sendable, Hashable {
         for text in template.dropFirst().split(separator: "/", omittingEmptySubsequences: false) {
             guard let part = Self.part(text) else {
                 throw Invalid(
-                    text: "a part of a path is {PARAMETER}, or consists of letters, digits and the characters . _ -",
+                    text:
+                        "a part of a path must be {PARAMETER}, or consist of letters, digits and the characters . _ -",
                     offset: offset)
             }
             if case .parameter(let name) = part, parts.contains(part) {
-                throw Invalid(text: "{\(name)} is in the path already", offset: offset)
+                throw Invalid(text: "{\(name)} occurs twice in the path", offset: offset)
             }
             parts.append(part)
             offset += text.utf8.count + 1

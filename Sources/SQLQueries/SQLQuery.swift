@@ -62,7 +62,7 @@ public struct SQLQuery: Sendable {
         if !Self.isName(file.stem) {
             problems.append(
                 FolderProblem(
-                    "a query's file is named by lower-case letters, digits and hyphens, at most 60",
+                    "the name of a query's file must consist of at most 60 lower-case letters, digits and hyphens",
                     at: file.place(at: 0)))
         }
         var body = AssembledSQL(of: file)
@@ -97,11 +97,13 @@ public struct SQLQuery: Sendable {
         guard let first = statements.first else { throw FolderProblem("no statement", at: file.place(at: 0)) }
         guard ["select", "with", "values"].contains(where: { first.first?.token == .word($0) }) else {
             throw FolderProblem(
-                "a query begins with SELECT, WITH or VALUES", at: file.place(at: first.first?.range.lowerBound ?? 0))
+                """
+                a query must begin with SELECT, WITH or VALUES
+                """, at: file.place(at: first.first?.range.lowerBound ?? 0))
         }
         if statements.count > 1 {
             throw FolderProblem(
-                "a query is one statement", at: file.place(at: statements[1].first?.range.lowerBound ?? 0))
+                "a query must be one statement", at: file.place(at: statements[1].first?.range.lowerBound ?? 0))
         }
         return Array(first)
     }
@@ -117,7 +119,8 @@ public struct SQLQuery: Sendable {
             switch found.token {
             case .positional:
                 problems.append(
-                    FolderProblem("name a parameter instead, :name", at: body.file.place(at: found.range.lowerBound)))
+                    FolderProblem(
+                        "use a named parameter instead, :name", at: body.file.place(at: found.range.lowerBound)))
             case .parameter(let name):
                 guard let index = header.parameters.firstIndex(where: { $0.parameter.name == name }) else {
                     problems.append(

@@ -65,6 +65,6 @@ import Testing
     @Test func aBatchStatementHasNoParameters() {
         #expect(problem("SELECT :type", .batch)?.hasPrefix("a.sql:1:8: a statement of mode \"batch\"") == true)
         #expect(problem("SELECT $1", .batch)?.hasPrefix("a.sql:1:8: a statement of mode \"batch\"") == true)
-        #expect(problem("WITH", .batch) == "a.sql:1:1: nothing comes after WITH")
+        #expect(problem("WITH", .batch) == "a.sql:1:1: expected a query after WITH")
     }
 }

@@ -65,18 +65,21 @@ import Testing
         ("-- @reads a\n-- @param x txt\nSELECT :x", "2:13: expected text, integer"),
         ("-- @reads a\n-- @param x enum(a,,b)\nSELECT :x", "2:13: expected text, integer"),
         ("-- @reads a\n-- @param X text\nSELECT 1", "2:11: a parameter is named by"),
-        ("-- @reads a\n-- @param limit text\nSELECT 1", "2:11: limit has a meaning"),
-        ("-- @reads a\n-- @param x text\n-- @param x text\nSELECT :x", "3:11: x is there already"),
-        ("-- @reads a\n-- @param x text mx=3\nSELECT :x", "2:18: mx=3 is no option of this type"),
+        ("-- @reads a\n-- @param limit text\nSELECT 1", "2:11: limit is a reserved name"),
+        ("-- @reads a\n-- @param x text\n-- @param x text\nSELECT :x", "3:11: x is declared twice"),
+        ("-- @reads a\n-- @param x text mx=3\nSELECT :x", "2:18: mx=3 is not an option of this type"),
         ("-- @reads a\n-- @param x text max=10001\nSELECT :x", "2:18: max=10001 is no option"),
         ("-- @reads a\n-- @param x integer default=a\nSELECT :x", "2:21: the default must be an integer"),
         ("-- @reads a\n-- @param x integer max=3 default=4\nSELECT :x", "2:27: the default must not be greater than 3"),
-        ("-- @reads a\n-- @param x text required default=a\nSELECT :x", "2:27: a required parameter has no default"),
+        (
+            "-- @reads a\n-- @param x text required default=a\nSELECT :x",
+            "2:27: a required parameter must not have a default"
+        ),
         ("-- @reads a\n-- @limit default=10 max=5\nSELECT 1", "2:27: the default is greater than the maximum"),
         ("-- @reads a\n-- @limit max=0\nSELECT 1", "2:11: expected default=ROWS max=ROWS"),
         ("-- @reads a\n-- @cache 5\nSELECT 1", "2:11: expected a time"),
         ("-- @reads a\n-- @cache 5s 6s\nSELECT 1", "2:14: unexpected 6s"),
-        ("-- @reads a\n-- @cache 5s\n-- @cache 6s\nSELECT 1", "3:5: @cache is there already"),
+        ("-- @reads a\n-- @cache 5s\n-- @cache 6s\nSELECT 1", "3:5: @cache occurs twice"),
         ("-- @reads a\n-- @order a down\nSELECT 1", "2:11: expected COLUMN"),
         ("-- @reads a\n-- @path v1/a\nSELECT 1", "2:10: expected a path under /v1/"),
         ("-- @reads a\n-- @path\nSELECT 1", "2:9: expected a path under /v1/"),
@@ -89,7 +92,7 @@ import Testing
         ("-- @reads a\n-- @path /v1/é\nSELECT 1", "2:14: a part of a path is"),
         ("-- @reads a\n-- @path /v1/a{x}\n-- @param x text\nSELECT :x", "2:14: a part of a path is"),
         ("-- @reads a\n-- @path /v1/{}\nSELECT 1", "2:14: a part of a path is"),
-        ("-- @reads a\n-- @path /v1/{x}/y/{x}\n-- @param x text\nSELECT :x", "2:20: {x} is in the path already"),
+        ("-- @reads a\n-- @path /v1/{x}/y/{x}\n-- @param x text\nSELECT :x", "2:20: {x} occurs twice in the path"),
         ("-- @reads a\n-- @path /v1/y/{x}\nSELECT 1", "2:10: there is no parameter x; declare it"),
         ("-- @reads a\n-- @path /v1/y/{limit}\nSELECT 1", "2:10: there is no parameter limit"),
         ("-- @reads a\n-- @path /v1/{x}\n-- @param x text[]\nSELECT :x", "2:10: x is a list"),
@@ -98,7 +101,7 @@ import Testing
         ("-- @reads a\n-- @param x text\nSELECT 1", "2:11: the statement does not use :x"),
         ("-- @reads a\nSELECT $1", "2:8: name a parameter instead"),
         ("-- @reads a\nDELETE FROM t", "2:1: a query begins with SELECT"),
-        ("-- @reads a\nSELECT 1; SELECT 2", "2:11: a query is one statement"),
+        ("-- @reads a\nSELECT 1; SELECT 2", "2:11: a query must be one statement"),
         ("-- @reads a\n", "1:1: no statement"), ("-- @reads a\nSELECT 'a", "2:8: this string has no end"),
     ]) func whatIsWrongIsToldWhereItStands(_ text: String, _ expected: String) throws {
         let error = #expect(throws: InvalidFolder.self) { try Self.query(text) }
@@ -122,7 +125,7 @@ import Testing
         #expect(problems.count == (isRefused ? 1 : 0), "\(problems)")
         if let problem = problems.first {
             #expect(
-                problem.hasSuffix("a.sql:2:10 has this path already") && problem.contains("b.sql:2:10: "), "\(problem)")
+                problem.hasSuffix("a.sql:2:10 already has this path") && problem.contains("b.sql:2:10: "), "\(problem)")
         }
     }
 

@@ -56,7 +56,7 @@ enum LetterFormat {
     }
 
     private static func rest(_ count: Int) -> String {
-        count > 0 ? "\n… \(LetterFormat.count(Int64(count))) more bytes: `millrace dead-letters export` has all" : ""
+        count > 0 ? "\n… \(LetterFormat.count(Int64(count))) more bytes: `millrace dead-letters export` prints all" : ""
     }
 
     private static func lines(_ bytes: [UInt8]) -> [[UInt8]] {

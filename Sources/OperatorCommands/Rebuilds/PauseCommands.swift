@@ -57,8 +57,8 @@ struct ResumeCommand: AsyncParsableCommand {
 /// Selects a consumer.
 struct PausedConsumer: ParsableArguments {
     static let exitCodes = """
-        Exit codes: 0 done · 1 `resume` found no pause · 64 wrong usage · 69 the database cannot be reached or refuses · \
-        78 the configuration or the database schema is wrong.
+        Exit codes: 0 done · 1 the consumer is unknown, or `resume` found no pause · 64 wrong usage · 69 the database \
+        cannot be reached or refuses · 78 the configuration or the database schema is wrong.
         """
 
     @Argument(help: ArgumentHelp("The consumer: \(names), or a projection in SQL.", valueName: "consumer"))

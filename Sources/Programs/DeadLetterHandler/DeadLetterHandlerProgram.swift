@@ -19,7 +19,7 @@ public enum DeadLetterHandlerProgram: DaemonProgram {
     }
 
     public static let name = "dead-letter-handler"
-    public static let abstract = "Stores, retries and shows events that consumers could not apply."
+    public static let abstract = "Stores and retries events that consumers could not apply, and sends alerts."
     public static let operationsPort = 9_404
     public static let metricHelp = DeadLetterMetrics.help.merging(ProjectionMetrics.help) { own, _ in own }
 

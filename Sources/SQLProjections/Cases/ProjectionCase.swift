@@ -221,10 +221,12 @@ private struct CaseReader {
             for key in table.keys.sorted() where key != "query" && key != "rows" {
                 throw problem(place, "unknown key \(key); it has query and rows")
             }
-            guard case .array(let rows)? = table["rows"] else { throw problem(place, "rows is required, an array") }
+            guard case .array(let rows)? = table["rows"] else {
+                throw problem(place, "rows is required and must be an array")
+            }
             var values: [[String]] = []
             for row in rows {
-                guard case .array(let columns) = row else { throw problem("\(place).rows", "a row is an array") }
+                guard case .array(let columns) = row else { throw problem("\(place).rows", "a row must be an array") }
                 values.append(columns.map(Self.shown))
             }
             expectations.append(ProjectionCase.Expectation(query: try required(table, "query", place), rows: values))

@@ -37,7 +37,7 @@ import Testing
         let json = "[" + String(repeating: "1,", count: 200_000) + "1]"
         let text = LetterFormat.value(Array(json.utf8))
         #expect(text.utf8.count < 100_000)
-        #expect(text.hasSuffix("more bytes: `millrace dead-letters export` has all"))
+        #expect(text.hasSuffix("more bytes: `millrace dead-letters export` prints all"))
         #expect(LetterFormat.value([UInt8](repeating: 0x61, count: 100_000)).utf8.count < 70_000)
     }
 
