@@ -11,10 +11,6 @@ public protocol SpanExporter: Sendable {
     func close() async
 }
 
-extension SpanExporter {
-    public func close() async {}
-}
-
 /// The spans of an accepted batch that the destination refused.
 public struct SpanRejection: Sendable, Equatable, CustomStringConvertible {
     public let spans: Int

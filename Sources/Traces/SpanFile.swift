@@ -67,13 +67,20 @@ private struct LineFile: ~Copyable {
     }
 
     deinit {
-        if descriptor >= 0 { close(descriptor) }
+        Self.release(descriptor)
     }
 
     /// Closes the file, if it is open.
     mutating func leave() {
-        if descriptor >= 0 { close(descriptor) }
+        Self.release(descriptor)
         descriptor = -1
+    }
+
+    private static func release(_ descriptor: Int32) {
+        guard descriptor >= 0 else { return }
+        // A child that was just forked still has the file open, and would keep its lock.
+        flock(descriptor, LOCK_UN)
+        close(descriptor)
     }
 
     /// Writes the whole line, or nothing of it.

@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import Testing
 import Tracing
 
@@ -53,6 +54,29 @@ import Tracing
             let mode = try FileManager.default.attributesOfItem(atPath: "\(folder)/relay.jsonl")[.posixPermissions]
             #expect((mode as? Int).map { $0 & 0o137 } == 0, "other users may not read the file")
         }
+    }
+
+    /// A process that starts another one shares its open files with it for a moment.
+    @Test func aChildThatStillHoldsTheFileDoesNotHoldItsLock() async throws {
+        try await Self.withFolder { folder in
+            let path = "\(folder)/relay.jsonl"
+            let file = Self.file(in: folder)
+            _ = try await file.export(Self.spans("a"))
+            let shared = dup(try #require(Self.descriptor(of: path)))
+            defer { close(shared) }
+            await file.close()
+            _ = try await Self.file(in: folder).export(Self.spans("b"))
+            #expect(try Self.names(path) == ["a", "b"])
+        }
+    }
+
+    /// The descriptor by which this process holds a file open.
+    private static func descriptor(of path: String) -> Int32? {
+        let open = "/proc/self/fd"
+        let manager = FileManager.default
+        guard let descriptors = try? manager.contentsOfDirectory(atPath: open) else { return nil }
+        return descriptors.first { (try? manager.destinationOfSymbolicLink(atPath: "\(open)/\($0)")) == path }
+            .flatMap { Int32($0) }
     }
 
     @Test func theFileIsReplacedAtItsLimit() async throws {
