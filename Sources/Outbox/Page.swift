@@ -8,6 +8,8 @@ struct Page: Sendable {
 
     let request: ScanCursor.Request
     let result: QueryResult
+    /// The time that the statement took.
+    let duration: Duration
     /// The rows' ids, ascending.
     let ids: [Int64]
     /// The hashes of the rows' keys, by which Kafka clients choose partitions.
@@ -20,9 +22,10 @@ struct Page: Sendable {
 
     /// Reads each row once for everything that concerns the whole page. A page is larger than the cache of a processor
     /// core, so each further pass over its memory would be slow.
-    init(_ request: ScanCursor.Request, _ result: QueryResult) throws(PostgresError) {
+    init(_ request: ScanCursor.Request, _ result: QueryResult, duration: Duration) throws(PostgresError) {
         self.request = request
         self.result = result
+        self.duration = duration
         var ids: [Int64] = []
         var keyHashes: [UInt32] = []
         ids.reserveCapacity(result.rowCount)

@@ -82,12 +82,12 @@ struct ShardOwnership: Sendable {
         do {
             try await writer.requireSameServer(as: reader)
             let relay = try ShardRelay(
-                configuration, layout: inspection.layout, statements: inspection.statements, reader: reader,
+                configuration, layout: inspection.layout, statements: inspection.statements, reader: reader, on: thread,
                 writer: writer, kafka: kafka, flight: flight, notices: notices, stop: stop, reports: reports,
                 limits: limits)
             onMilestone(.start)
             reports.leading()
-            let outcome = await run(relay, on: thread, writer, flight, notices)
+            let outcome = await run(relay, writer, flight, notices)
             end.hasPublished = flight.hasPublished
             end.hasRemoved = flight.hasRemoved
             reports.stopped()
@@ -101,8 +101,7 @@ struct ShardOwnership: Sendable {
 
     /// Runs the publisher and the remover until one of them ends.
     private func run(
-        _ relay: ShardRelay, on thread: PostgresThread, _ writer: OutboxWriter, _ flight: Flight,
-        _ notices: OutboxNotices
+        _ relay: ShardRelay, _ writer: OutboxWriter, _ flight: Flight, _ notices: OutboxNotices
     ) async -> Result<Void, any Error> {
         let remover = Remover(
             writer: writer, flight: flight, rowsAtOnce: configuration.removalRows, reports: reports)
@@ -112,7 +111,7 @@ struct ShardOwnership: Sendable {
                 group.addTask { await listen(channel, notices) }
             }
             do {
-                try await withTaskExecutorPreference(thread.taskExecutor) { try await relay.run() }
+                try await relay.run()
                 flight.finish()
                 try await group.next()
                 group.cancelAll()

@@ -17,6 +17,7 @@ final class ShardRelay {
     private let layout: RowLayout
     private let statements: OutboxStatements
     private let reader: PostgresConnection
+    private let readerThread: any TaskExecutor
     private let questions: OutboxQuestions
     private let writer: OutboxWriter
     private let kafka: KafkaClientConfiguration
@@ -48,7 +49,8 @@ final class ShardRelay {
 
     init(
         _ configuration: OutboxRelayConfiguration, layout: RowLayout, statements: OutboxStatements,
-        reader: PostgresConnection, writer: OutboxWriter, kafka: KafkaClientConfiguration, flight: Flight,
+        reader: PostgresConnection, on thread: PostgresThread, writer: OutboxWriter, kafka: KafkaClientConfiguration,
+        flight: Flight,
         notices: OutboxNotices, stop: StopSignal, reports: RelayReports, limits: Live<RelayLimits>
     ) throws(KafkaError) {
         self.notices = notices
@@ -56,6 +58,7 @@ final class ShardRelay {
         self.layout = layout
         self.statements = statements
         self.reader = reader
+        readerThread = thread.taskExecutor
         questions = OutboxQuestions(reader: reader, writer: writer, statements: statements)
         self.writer = writer
         self.kafka = kafka
@@ -80,9 +83,6 @@ final class ShardRelay {
 
     /// Runs until told to stop. Then it waits for acknowledgements, at most the configured time.
     ///
-    /// The task must prefer the thread of the reader, which this method blocks while few rows are sent. From the
-    /// notification of a row to its page, the work then changes threads once.
-    ///
     /// - Throws: the error of the database, or the reason why the lock was lost. Nothing is published afterwards.
     func run() async throws {
         do {
@@ -101,36 +101,71 @@ final class ShardRelay {
 
     private func publishUntilStopped() async throws {
         try await begin()
-        var asked = ContinuousClock.now
-        var page = try await read(nextRequest())
+        var page = try await untilAccepted(read(nextRequest()))
+        while let current = page {
+            if hasMore(behind: current) {
+                page = try await drain(from: current)
+            } else {
+                page = try await withTaskExecutorPreference(readerThread) { try await follow(from: current) }
+            }
+        }
+    }
+
+    /// Whether there are more rows to read at once.
+    private func hasMore(behind page: Page) -> Bool {
+        page.isFull || page.request.isSlice || cursor.hasBackground
+    }
+
+    /// Publishes a backlog: while a page is produced, the next one is read on the reader's thread.
+    ///
+    /// - Returns: the first page that has no more rows behind it; nil if the relay is to stop.
+    private func drain(from first: Page) async throws -> Page? {
+        var page: Page? = first
+        while let current = page, hasMore(behind: current) {
+            _ = pacing.next(after: .full, cost: .zero)
+            page = try await untilAccepted(read(nextRequest(), whileProducing: current))
+        }
+        return page
+    }
+
+    /// Publishes rows as they are inserted: small pages, with pauses between them. It runs on the reader's thread, so
+    /// from the notification of a row to its page, the work changes threads once.
+    ///
+    /// - Returns: the first page that has more rows behind it; nil if the relay is to stop.
+    private func follow(from first: Page) async throws -> Page? {
+        var page: Page? = first
+        while let current = page, !hasMore(behind: current) {
+            let start = ContinuousClock.now
+            try await produce(current)
+            let cost = current.duration + (ContinuousClock.now - start)
+            let wait = pacing.next(after: current.ids.isEmpty ? .empty : .some, cost: cost)
+            if current.ids.isEmpty {
+                await notices.wait(atMost: notices.areSent ? pacing.idle : wait)
+            } else {
+                await pause(for: wait, after: current)
+            }
+            page = try await untilAccepted(read(nextRequest()))
+        }
+        return page
+    }
+
+    /// Does the work between two pages. Then it reads again until the cursor takes a page and no older rows can become
+    /// visible.
+    ///
+    /// - Parameter first: the page that was read; nil to read one.
+    /// - Returns: nil if the relay is to stop.
+    private func untilAccepted(_ first: Page?) async throws -> Page? {
+        var page = first
         while !stop.isSet {
             try await settle()
             // A page is dropped if the cursor was rewound after its request.
-            guard let current = page, cursor.take(current.ids, isFull: current.isFull, of: current.request) else {
-                page = try await read(nextRequest())
-                continue
+            if let current = page, cursor.take(current.ids, isFull: current.isFull, of: current.request) {
+                noteRead(current)
+                if try await lookIntoGaps(before: current) { return current }
             }
-            noteRead(current)
-            guard try await lookIntoGaps(before: current) else {
-                page = try await read(nextRequest())
-                continue
-            }
-            if current.isFull || current.request.isSlice || cursor.hasBackground {
-                _ = pacing.next(after: .full, cost: .zero)
-                asked = .now
-                page = try await read(nextRequest(), whileProducing: current)
-            } else {
-                try await produce(current)
-                let wait = pacing.next(after: current.ids.isEmpty ? .empty : .some, cost: .now - asked)
-                if current.ids.isEmpty {
-                    await notices.wait(atMost: notices.areSent ? pacing.idle : wait)
-                } else {
-                    await pause(for: wait, after: current)
-                }
-                asked = .now
-                page = try await read(nextRequest())
-            }
+            page = try await read(nextRequest())
         }
+        return nil
     }
 
     /// Pauses after a page with rows.
@@ -182,11 +217,11 @@ final class ShardRelay {
         return try arrived(try await Self.fetch(request, reader, statement, parameters), for: request)
     }
 
-    /// Reads a page while another one is produced, which leaves the thread to the reader meanwhile.
+    /// Reads a page while another one is produced.
     private func read(_ request: ScanCursor.Request, whileProducing page: Page) async throws -> Page? {
         let (reader, (statement, parameters)) = (reader, statements.query(for: request))
         async let following = Self.fetch(request, reader, statement, parameters)
-        try await withTaskExecutorPreference(globalConcurrentExecutor) { try await produce(page) }
+        try await produce(page)
         return try arrived(try await following, for: request)
     }
 
@@ -239,7 +274,7 @@ final class ShardRelay {
 
     private func arrived(_ fetched: Fetched, for request: ScanCursor.Request) throws -> Page? {
         cursor.took(fetched.result == nil ? .seconds(60) : fetched.duration, for: request)
-        return try fetched.result.map { try Page(request, $0) }
+        return try fetched.result.map { try Page(request, $0, duration: fetched.duration) }
     }
 
     private func noteRead(_ page: Page) {

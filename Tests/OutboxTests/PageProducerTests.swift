@@ -45,7 +45,8 @@ import Testing
             var cursor = ScanCursor()
             let (statement, parameters) = statements.query(for: cursor.nextRequest(limit: 10))
             var again = ScanCursor()
-            page = try Page(again.nextRequest(limit: 10), try await service.connection.execute(statement, parameters))
+            let result = try await service.connection.execute(statement, parameters)
+            page = try Page(again.nextRequest(limit: 10), result, duration: .zero)
         }
 
         /// Reports all rows as refused in one batch, so each of them is sent alone from now on.

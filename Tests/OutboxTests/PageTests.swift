@@ -66,7 +66,7 @@ import Testing
             for row in 0..<result.rowCount {
                 for column in RowColumn.allCases { bytes += result.bytes(row, column.rawValue).count }
             }
-            let page = try Page(request, result)
+            let page = try Page(request, result, duration: .zero)
             #expect(bytes <= PageSizing.overrun * Self.target + 200 * result.rowCount || result.rowCount == 1)
             let isCurrent = cursor.take(page.ids, isFull: page.isFull, of: request)
             #expect(isCurrent)
