@@ -39,7 +39,7 @@ struct OperationsSettings: Sendable {
             """)
         port = section.integer(
             "port", default: defaultPort, in: 0...65_535,
-            "The port of these paths. 0 takes any free port.")
+            "The port of these paths. 0 selects any free port.")
         stallAfter = .seconds(
             section.integer(
                 "stall_after_s", default: 120, in: 1...86_400,

@@ -50,10 +50,10 @@ public struct DashboardPruner: Sendable {
                 onChange(true)
                 defer { onChange(false) }
                 let dropped = try await pass { onChange(true) }
-                if dropped > 0 { logger.info("old buckets dropped", metadata: ["rows": "\(dropped)"]) }
+                if dropped > 0 { logger.info("deleted old counts", metadata: ["rows": "\(dropped)"]) }
             } catch {
                 logger.warning(
-                    "old buckets were not dropped, trying again later",
+                    "old counts were not deleted, trying again later",
                     metadata: ["error": "\(error)", "after_s": "\(retention.intervalS)"])
             }
             // A cancellation ends the sleep early, and then the loop.

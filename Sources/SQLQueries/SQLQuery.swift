@@ -97,9 +97,8 @@ public struct SQLQuery: Sendable {
         guard let first = statements.first else { throw FolderProblem("no statement", at: file.place(at: 0)) }
         guard ["select", "with", "values"].contains(where: { first.first?.token == .word($0) }) else {
             throw FolderProblem(
-                """
-                a query must begin with SELECT, WITH or VALUES
-                """, at: file.place(at: first.first?.range.lowerBound ?? 0))
+                "a query must begin with SELECT, WITH or VALUES",
+                at: file.place(at: first.first?.range.lowerBound ?? 0))
         }
         if statements.count > 1 {
             throw FolderProblem(

@@ -138,7 +138,7 @@ private struct LineFile: ~Copyable {
         guard unsafe fstat(opened, &status) == 0 else {
             let code = errno
             close(opened)
-            throw SpanFile.WriteError("look at", path, errno: code)
+            throw SpanFile.WriteError("access", path, errno: code)
         }
         descriptor = opened
         size = Int(status.st_size)

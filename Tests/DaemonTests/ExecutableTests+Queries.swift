@@ -50,7 +50,7 @@ extension ExecutableTests {
             try await service.waitForLog("two.sql:2:10: the service itself answers /v1/orders/{id}")
             try write("two", "-- @reads things\n-- @path /v1/two\nSELECT 2 AS two")
             service.signal(SIGHUP)
-            try await service.waitForLog("read the queries queries=2")
+            try await service.waitForLog("loaded the queries queries=2")
             #expect(try await get("/v1/q/one?id=7", port) == #"{"rows":[{"one":"7é"}],"more":false}"#)
             #expect(try await get("/v1/things/a%2Fb%2525/one", port) == #"{"rows":[{"one":"a/b%25é"}],"more":false}"#)
             #expect(try await get("/v1/q/two", port) == #"{"rows":[{"two":2}],"more":false}"#)

@@ -98,7 +98,7 @@ import Testing
         #expect(!log.all[0].contains("short"))
         _ = try file("tokens", "the-other-of-tokens\n")
         reload()
-        #expect(log.all.count == 2 && log.all[1].contains("read the tokens again"))
+        #expect(log.all.count == 2 && log.all[1].contains("reloaded the tokens"))
     }
 
     @Test func aFileThatIsGoneTakesItsTokensAlong() async throws {

@@ -79,7 +79,7 @@ public final class TokenSource: Sendable {
                 file.tokens = try tokens(in: bytes, of: file)
                 file.contents = contents
                 logger.notice(
-                    "read the tokens again",
+                    "reloaded the tokens",
                     metadata: ["file": .string(file.path), "tokens": "\(file.tokens.count)"])
             }
             file.complaint = nil

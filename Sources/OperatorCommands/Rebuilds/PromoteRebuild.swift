@@ -77,9 +77,8 @@ struct PromoteRebuild: AsyncParsableCommand {
 
     private func differs(_ version: ModelVersion) -> CommandFailure {
         CommandFailure(
-            """
-            the verification did not find \(version) equal to the events, so it is not promoted (see --force)
-            """, .failure)
+            "the verification did not find \(version) equal to the events, so it is not promoted (see --force)",
+            .failure)
     }
 
     /// Applies all events of a version again, with the statements of its folder, and compares the rows.

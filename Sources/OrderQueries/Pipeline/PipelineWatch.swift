@@ -113,7 +113,7 @@ final class PipelineWatch: Sendable {
                 }
                 note(readings, outbox, letters, limit)
             } catch {
-                logger.debug("cannot look at the pipeline", metadata: ["error": "\(error)"])
+                logger.debug("cannot read the state of the pipeline", metadata: ["error": "\(error)"])
                 failure = error
             }
             onTurn(.database(failure))
@@ -150,7 +150,7 @@ final class PipelineWatch: Sendable {
                     let reading = EndReading(at: now, ends: try await client.endOffsets(of: partitions))
                     state.withLock { $0.tracker.note(reading) }
                 } catch {
-                    logger.debug("cannot read the partitions' ends", metadata: ["error": "\(error)"])
+                    logger.debug("cannot read the end offsets of partitions", metadata: ["error": "\(error)"])
                 }
             }
             onTurn(.brokers)

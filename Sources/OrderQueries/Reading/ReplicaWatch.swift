@@ -95,7 +95,7 @@ final class ReplicaWatch: Sendable {
             } catch {
                 choice.withLock { $0.isAway(server) }
                 logger.debug(
-                    "cannot ask for a server's position", metadata: ["server": "\(server)", "error": "\(error)"])
+                    "cannot read a server's position", metadata: ["server": "\(server)", "error": "\(error)"])
             }
             try? await Task.sleep(for: interval)
         }

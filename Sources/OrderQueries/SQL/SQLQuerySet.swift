@@ -101,7 +101,7 @@ final class SQLQuerySet: Sendable {
                 state.complaint = nil
             }
             for problem in prepared.missing { logger.warning("a query waits for its read model: \(problem)") }
-            logger.notice("read the queries", metadata: ["queries": "\(prepared.queries.count)"])
+            logger.notice("loaded the queries", metadata: ["queries": "\(prepared.queries.count)"])
         }
     }
 
@@ -143,6 +143,6 @@ final class SQLQuerySet: Sendable {
             defer { state.complaint = text }
             return state.complaint != text
         }
-        if isNew { logger.warning("cannot look for live versions of read models", metadata: ["error": "\(text)"]) }
+        if isNew { logger.warning("cannot read the live versions of read models", metadata: ["error": "\(text)"]) }
     }
 }

@@ -30,7 +30,7 @@ public struct HTTPSettings: Sendable {
             "The address to listen on. An address that other machines can reach requires token_files.")
         http.port = section.integer(
             "port", default: port, in: 0...65_535,
-            "The port to listen on. 0 takes any free port.")
+            "The port to listen on. 0 selects any free port.")
         http.threads = section.integer(
             "threads", default: defaults.threads, in: 1...64,
             "Number of threads that read requests and write answers.")
