@@ -85,7 +85,7 @@ enum RebuildBench {
         // The rebuild ends on its own after its version is live.
         try await servers.wait("end of the rebuild", within: .seconds(60)) { !filling.isRunning }
         result.maxMs = questions.slowestMs
-        say("promoted at the try \(promotion.attempts)")
+        say("promoted at attempt \(promotion.attempts)")
     }
 
     private static func applied(_ version: Int32, _ connection: PostgresConnection) async throws -> Int64 {

@@ -137,7 +137,8 @@ import Testing
                 SELECT letter_id::text, from_state, to_state, actor, reason FROM dead_letter_history
                 WHERE action = 'discarded_without_telling' ORDER BY letter_id
                 """
-            let why = "discarded mara a test event; the consumer was not told: if it is started again, the key may be"
+            let why =
+                "discarded mara a test event; the consumer was not notified: if it is started again, the key may be"
             #expect(
                 try await desk.lines(history) == [
                     "1 pending \(why) blocked", "2 retrying \(why) blocked", "3 discarded \(why) blocked",

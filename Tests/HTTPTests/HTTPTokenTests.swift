@@ -127,11 +127,11 @@ import Testing
     @Test(arguments: [
         ("", "there is no token in"), ("# none\n", "there is no token in"),
         ("short", ":1: a token must have at least 16"),
-        ("fine-token-of-many\nnot!a!fine!token!here", ":2: a token has letters"),
-        ("fine-token-of-many other", ":1: behind a token stands nothing, or tenant=NAME"),
+        ("fine-token-of-many\nnot!a!fine!token!here", ":2: a token may contain only letters"),
+        ("fine-token-of-many other", ":1: only tenant=NAME, with a name"),
         ("fine-token-of-many tenant=one", ":1: the token has a tenant, but this service does not support tenants"),
-        ("fine-token-of-many tenant=", ":1: behind a token stands nothing, or tenant=NAME"),
-        ("fine-token-of-many tenant=a b", ":1: behind a token stands nothing, or tenant=NAME"),
+        ("fine-token-of-many tenant=", ":1: only tenant=NAME, with a name"),
+        ("fine-token-of-many tenant=a b", ":1: only tenant=NAME, with a name"),
     ])
     func filesWithoutUsableTokensAreRefused(contents: String, problem: String) throws {
         defer { try? FileManager.default.removeItem(at: folder) }

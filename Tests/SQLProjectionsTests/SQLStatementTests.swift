@@ -56,7 +56,7 @@ import Testing
         ("DROP TABLE t", "a.sql:1:1: a statement must begin with"), ("SELECT 1;\n  COMMIT", "a.sql:2:3: a statement"),
         ("SELECT :amount", "a.sql:1:8: there is no :amount; an event has :event_id, :type"),
         ("SELECT 'a\n", "a.sql:1:8: this string has no end"), ("SELECT 1 /* a", "a.sql:1:10: this comment has no end"),
-        ("SELECT $1", "a.sql:1:8: name the event's values instead"), ("-- nothing\n", "a.sql:1:1: no statement"),
+        ("SELECT $1", "a.sql:1:8: use the event's values instead"), ("-- nothing\n", "a.sql:1:1: no statement"),
         ("SELECT $x$ a", "a.sql:1:8: this string has no end"), ("SELECT \"a", "a.sql:1:8: this quoted name has no end"),
     ]) func whatCannotBeRunIsRefused(_ text: String, _ expected: String) {
         #expect(problem(text)?.hasPrefix(expected) == true, "\(problem(text) ?? "")")
