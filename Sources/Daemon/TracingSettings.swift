@@ -40,7 +40,7 @@ struct TracingSettings: Sendable {
             "max_queued_spans", default: defaults.queuedSpans, in: 512...1_000_000,
             """
             Maximum number of spans that wait to be exported. Further spans are dropped and counted. Raise it if the \
-            collector is away for longer times. A span takes about one kilobyte of memory.
+            collector may be unavailable for longer times. A span takes about one kilobyte of memory.
             """)
         limits.batchSpans = section.integer(
             "batch_spans", default: defaults.batchSpans, in: 1...10_000,

@@ -9,7 +9,7 @@ public enum ProjectionMetrics {
         "cqrs_event_processing_lag_seconds":
             "Age of the oldest record that is not applied, of all partitions that this process reads.",
         "millrace_projection_events_duplicate_total": "Events that were applied before and had no effect.",
-        "millrace_projection_events_skipped_total": "Records that the projection does not read, by reason.",
+        "millrace_projection_events_skipped_total": "Records that the projection skipped, by reason.",
         "millrace_projection_sequence_gaps_total": "Events whose sequence leaves a gap in their aggregate.",
         "millrace_projection_sequence_stale_total":
             "Events whose sequence is not above the last one of their aggregate.",
@@ -26,7 +26,8 @@ public enum ProjectionMetrics {
             "Records that were applied and that the database has lost, so that they are applied again.",
         "millrace_projection_database_failures_total": "Failed attempts at a transaction.",
         "millrace_projection_kafka_failures_total": "Errors that the Kafka client reported.",
-        "millrace_projection_stopped_partitions": "Partitions that stopped before an event that can never be applied.",
+        "millrace_projection_stopped_partitions":
+            "Partitions that stopped: an event cannot be applied, or Kafka no longer has the next records.",
         "millrace_projection_parked_events": "Events that wait as dead letters.",
         "millrace_projection_blocked_keys": "Keys whose events wait behind a dead letter.",
         "millrace_projection_circuit_breakers_open": "Partitions whose circuit breaker is open.",

@@ -46,7 +46,7 @@ final class RelayHealth: Sendable {
     private func report(_ progress: RelayProgress) {
         let condition = "outbox shard \(progress.shard)"
         switch progress.standing {
-        case .away(let reason): context.health.notReady(condition, because: "away: \(reason)")
+        case .away(let reason): context.health.notReady(condition, because: "unavailable: \(reason)")
         case .publishing, .standingBy:
             context.started()
             if let trouble = progress.trouble {

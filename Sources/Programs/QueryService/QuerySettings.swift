@@ -30,7 +30,8 @@ struct QuerySettings: FeatureSettings {
             """
             The connection URL of a streaming replica of the database, for reads. The URL must not have a password: \
             the service uses the password of [postgres], and also its user and database if the URL names none. While \
-            the replica is away or too far behind, the primary answers. Set it to reduce the load on the primary.
+            the replica is unavailable or too far behind, the primary answers. Set it to reduce the load on the \
+            primary.
             """,
             check: Self.problem(ofReplica:))
         replicaParameters = replicaURL.flatMap { try? PostgresConfiguration(url: $0).parameters }
