@@ -23,8 +23,8 @@ public enum SchemaCheck {
             if newest > migrations.count {
                 notes.append(
                     """
-                    the database has migration \(newest) of set \(set); this program is older and knows migrations up to \
-                    \(migrations.count)
+                    the database has migration \(newest) of set \(set); this program is older and knows migrations \
+                    up to \(migrations.count)
                     """)
             }
         }
