@@ -181,8 +181,8 @@ public struct FolderReplay: Sendable {
         } catch {
             throw Failure(
                 description: """
-                    \(error.partition) of version \(schema.folder.version) of \(schema.folder.name) started again from \
-                    an earlier offset during the verification: verify it again
+                    \(error.partition) of version \(schema.folder.version) of \(schema.folder.name) went back to an \
+                    earlier offset during the verification: verify it again
                     """)
         }
     }
