@@ -74,7 +74,7 @@ private struct CommandBusService: Service {
         workers = (0..<count).map {
             context.health.watch(.loop, "command worker \($0)", limit: context.stallAfter)
         }
-        health.notReady(Self.database, because: "the database was not asked yet")
+        health.notReady(Self.database, because: "the database was not reached yet")
     }
 
     func run() async {
