@@ -62,11 +62,11 @@ public struct LetterReader: Sendable {
         _ record: LetterRecord, _ headers: LetterHeaders, _ consumer: String, _ retryTopic: String
     ) -> LetterNotice? {
         guard let report = LetterReport(headers) else { return nil }
-        let errorClass = report.errorClass.map(LetterText.errorClass)
+        let errorClass = report.errorClass ?? LetterText.unknownClass
         if report.reason.isAboutBreaker {
             return .breaker(
                 consumer: consumer, isOpen: report.reason == .breakerOpened,
-                errorClass: errorClass ?? LetterText.unknownClass, message: report.message ?? "")
+                errorClass: errorClass, message: report.message ?? "")
         }
         guard let origin = report.origin else { return nil }
         let name = LetterName(
@@ -82,7 +82,7 @@ public struct LetterReader: Sendable {
             isOrdered: record.key != nil && report.isOrdered,
             reason: isBlocked ? .blocked : .failed,
             stage: isBlocked ? nil : report.stage,
-            errorClass: isBlocked ? LetterText.blockedClass : errorClass ?? LetterText.unknownClass,
+            errorClass: isBlocked ? LetterText.blockedClass : errorClass,
             message: report.message ?? (isBlocked ? "an earlier event of this key failed" : ""), dialect: .millrace,
             replayTopic: retryTopic, delivery: max(1, delivery ?? 1))
         letter.isValueWithConsumer = report.kept >= .value && record.value == nil

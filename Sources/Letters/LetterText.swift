@@ -21,7 +21,7 @@ public enum LetterText {
 
     /// Converts the name of an error in another program to an error class of lower-case letters, digits and `_`.
     ///
-    /// `java.lang.NullPointerException` becomes `null_pointer_exception`; `sql_23505` stays unchanged.
+    /// `java.lang.NullPointerException` becomes `null_pointer_exception`.
     ///
     /// - Returns: `unknown` if no character remains.
     public static func errorClass(_ name: String) -> String {

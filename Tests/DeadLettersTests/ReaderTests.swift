@@ -63,6 +63,15 @@ import Testing
         #expect(letter.key == Array("k".utf8) && letter.value == Array("v".utf8))
     }
 
+    /// SQLSTATEs have capitals, and the policies for retries name them.
+    @Test(arguments: ["08006", "23503", "40001", "40P01", "55006", "55P03", "57014"])
+    func theClassOfATransientErrorIsKeptAndRetried(state: String) throws {
+        let headers = Self.origin + [("millrace.reason", "failed"), ("millrace.error.class", "sql_\(state)")]
+        let letter = try letter(Self.ours, record(headers))
+        #expect(letter.errorClass == "sql_\(state)")
+        #expect(RetryPolicy.transientLooking.covers(letter.errorClass))
+    }
+
     /// The records of such a topic keep the headers of Debezium or of a CloudEvents producer.
     @Test(arguments: ["eventType", "ce_type"])
     func theTypeOfAForeignEvent(header: String) throws {
@@ -101,10 +110,10 @@ import Testing
             Self.ours.read(
                 record(
                     [
-                        ("millrace.reason", "circuit-breaker-opened"), ("millrace.error.class", "UndefinedTable"),
+                        ("millrace.reason", "circuit-breaker-opened"), ("millrace.error.class", "sql_42P01"),
                         ("__dlq.errors.message", "no table"),
                     ], key: nil, value: nil))
-                == .breaker(consumer: "orders", isOpen: true, errorClass: "undefined_table", message: "no table"))
+                == .breaker(consumer: "orders", isOpen: true, errorClass: "sql_42P01", message: "no table"))
     }
 
     @Test func aValueInTheConsumersDatabase() throws {
