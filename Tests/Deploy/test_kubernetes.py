@@ -214,6 +214,19 @@ class Configurations(unittest.TestCase):
             for method, path in [("PUT", "/v1/orders"), ("POST", "/")]:
                 self.assertIsNone(service(method, path))
 
+    def test_the_service_has_the_domains_whose_commands_it_gets(self):
+        """An order needs a customer, whose commands the service must accept too."""
+        for overlay in OVERLAYS:
+            shown = self.run_daemon(overlay, "command-service", "show").stdout
+            domains = set(json.loads(re.search(r"^domains = (.*)$", shown, re.MULTILINE).group(1)))
+            for rule in of_kind(overlay, "HTTPRoute").get("orders", {"spec": {"rules": []}})["spec"]["rules"]:
+                if rule["name"] == "commands":
+                    values = {match["path"]["value"].split("/")[2] for match in rule["matches"]
+                              if match["path"]["value"] != "/v1"}
+                    self.assertTrue(values)
+                    self.assertLessEqual(values, domains)
+            self.assertLessEqual({"orders", "customers"}, domains)
+
     def test_a_command_is_answered_before_the_gateway_gives_up(self):
         shown = self.run_daemon("production", "command-service", "show").stdout
         numbers = {key: int(value.replace("_", "")) for key, value in
@@ -223,14 +236,16 @@ class Configurations(unittest.TestCase):
 
     def test_migrations_are_those_that_the_daemons_need(self):
         known = subprocess.run([BIN / "millrace", "migrate", "up", "--help"], capture_output=True, text=True).stdout
-        for name, job in of_kind("order-process", "Job").items():
+        jobs = [(overlay, name, job) for overlay in OVERLAYS for name, job in of_kind(overlay, "Job").items()]
+        for overlay, name, job in jobs:
             arguments = job["spec"]["template"]["spec"]["containers"][0]["args"]
             sets = [arguments[i + 1] for i, word in enumerate(arguments) if word == "--set"]
             self.assertTrue(sets, name)
             self.assertEqual(len(sets), len(set(sets)), name)
             if name == "migrate-write":
-                needed = {"outbox", "orders", "inventory", "commands", "processes", "projections"}
-                self.assertLessEqual(needed, set(sets))
+                needed = {"outbox", "orders", "inventory", "products", "commands"}
+                further = {"processes", "projections"} if overlay == "order-process" else set()
+                self.assertEqual(needed | further, set(sets))
             for migration in sets:
                 self.assertIn(migration, known)
             # The program accepts the command line: it fails only because the database is not available.
