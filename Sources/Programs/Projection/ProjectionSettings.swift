@@ -78,7 +78,9 @@ public struct ProjectionSettings: Sendable {
         runner.refusedAttemptsLimit = section.integer(
             "refused_attempts_limit", default: defaults.refusedAttemptsLimit, in: 1...1_000_000,
             """
-            Number of consecutive attempts that the database may refuse. After that, the process exits with code 78.
+            Number of consecutive attempts that the database may refuse, for example because a table is missing. After \
+            that, a daemon that is starting exits with code 78. A daemon that has started begins its work again after a \
+            delay.
             """)
         runner.offsetCopyIntervalMs = section.integer(
             "offset_copy_interval_ms", default: defaults.offsetCopyIntervalMs, in: 10...600_000,
