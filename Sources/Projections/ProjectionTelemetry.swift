@@ -341,7 +341,7 @@ struct ProjectionTelemetry {
             observer?.partitionReleased(partition)
         }
         series.stoppedPartitions.record(stopped.count)
-        logger.error(
+        logger.warning(
             """
             the database has lost committed transactions (failover to a replica without them, a crash without \
             synchronous commits, or a restored backup); the lost events are applied again

@@ -31,7 +31,7 @@ import Testing
                 try await ledger.expectExact()
                 try await eventually { observer.now.databaseProblem == nil }
                 let lines = log.lines(Self.text)
-                #expect(lines.count == 1 && lines.first?.level == .error)
+                #expect(lines.count == 1 && lines.first?.level == .warning)
                 #expect(lines.first?.metadata["records"] == "60")
                 try await ledger.produce(count: 60, keys: 10)
                 try await ledger.caughtUp()
