@@ -179,8 +179,10 @@ private struct Cluster {
         #expect(cluster.counts == [6, 0])
         let moves = cluster.moves
         cluster.settle(rounds: 300)
-        #expect(cluster.counts.reduce(0, +) >= 5, "except for one shard that is being returned")
         #expect(cluster.moves - moves < 200, "during 10 minutes the process asks less and less often")
+        // The process may just have failed with the shards that it was given. They are not free for long.
+        for _ in 0..<10 where cluster.counts != [6, 0] { cluster.settle(rounds: 1) }
+        #expect(cluster.counts == [6, 0])
         cluster.broken = []
         cluster.settle(rounds: 600)
         #expect(cluster.counts == [3, 3])
