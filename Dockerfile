@@ -14,9 +14,9 @@ COPY Sources Sources
 COPY bench bench
 COPY Tests Tests
 RUN --mount=type=cache,target=/build/.build \
-    for program in outbox-relay order-summary-projection dashboard-projection sql-projection dead-letter-handler command-service order-process query-service millrace; do \
-        swift build -c release --static-swift-stdlib -Xlinker --as-needed -Xlinker -lcurl --product "$program" \
-        && install -D --strip ".build/release/$program" "/programs/$program" || exit 1; \
+    swift build -c release --static-swift-stdlib -Xlinker --as-needed -Xlinker -lcurl --product millrace \
+    && for program in outbox-relay order-summary-projection dashboard-projection sql-projection dead-letter-handler command-service order-process query-service millrace; do \
+        install -D --strip ".build/release/$program" "/programs/$program" || exit 1; \
     done
 
 FROM debian:12-slim

@@ -5,6 +5,7 @@ SHELL := /bin/bash
 
 SWIFT       ?= swift
 RELEASE_DIR := .build/release
+# All programs of the package. A build of `millrace` builds the daemons too, and a build of `millrace-bench` builds both.
 PROGRAMS    := outbox-relay order-summary-projection dashboard-projection sql-projection dead-letter-handler command-service order-process query-service millrace
 # RATE is the number of orders per second of the load of `make run`. RUN_ARGS are more arguments for `millrace dev`.
 RATE        ?= 50
@@ -38,7 +39,7 @@ setup: ## Install the system packages that are missing (Debian: librdkafka, libp
 	@scripts/setup
 
 build: setup ## Build everything in release
-	@for program in $(PROGRAMS); do $(SWIFT) build -c release --product $$program || exit 1; done
+	@$(SWIFT) build -c release --product millrace
 
 run: build ## Run it all on private servers with a load of RATE (50) orders a second; Ctrl-C stops it
 	$(RELEASE_DIR)/millrace dev --load $(RATE) $(addprefix --projection ,$(PROJECTIONS)) $(RUN_ARGS)
@@ -71,12 +72,12 @@ test-example: setup ## Build and test Examples/library, a package with a domain 
 	$(SWIFT) test --package-path Examples/library --scratch-path $(EXAMPLE_SCRATCH)
 
 test-api: setup ## Ask the query service what /openapi.json says, and what it does not say (schemathesis, from PyPI)
-	@for program in $(PROGRAMS); do $(SWIFT) build --product $$program || exit 1; done
+	@$(SWIFT) build --product millrace
 	MILLRACE_BIN=.build/debug Tests/API/run
 
 test-browser: ## Test the live page in a headless Chromium, before all of Millrace; pictures go to .build/browser
 	@scripts/setup browser
-	@for program in $(PROGRAMS); do $(SWIFT) build --product $$program || exit 1; done
+	@$(SWIFT) build --product millrace
 	MILLRACE_BIN=.build/debug $(PYTHON) -m unittest discover --start-directory Tests/Browser --verbose
 
 check-systemd: ## Check the units in systemd/, and run the daemons under the real systemd (as root, in namespaces of its own)
@@ -86,7 +87,7 @@ DEPLOY_TESTS := test_messages test_systemd test_alerts test_gateway test_kuberne
 
 check-deploy: ## Check all that deploys Millrace: units, manifests, image, gateway and alerts; DEPLOY_TESTS for some
 	@scripts/setup deploy
-	@for program in $(PROGRAMS); do $(SWIFT) build --product $$program || exit 1; done
+	@$(SWIFT) build --product millrace
 	.build/deploy/bin/hadolint Dockerfile
 	.build/deploy/bin/shellcheck scripts/* .ci/run
 	cd Tests/Deploy && MILLRACE_BIN=$(CURDIR)/.build/debug ../../.build/deploy/bin/python -m unittest -v $(DEPLOY_TESTS)
@@ -106,11 +107,11 @@ manifests: ## Write kubernetes/rendered anew
 
 bench: ## Run the benches, or some of them: make bench BENCH="relay-drain end-to-end"
 	@scripts/setup bench 1>&2
-	@for program in $(PROGRAMS) millrace-bench; do $(SWIFT) build -c release --product $$program 1>&2 || exit 1; done
+	@$(SWIFT) build -c release --product millrace-bench 1>&2
 	@$(RELEASE_DIR)/millrace-bench $(BENCH)
 
 chaos-short: setup ## Kill each daemon, take the broker away, let a projection join and leave, all under load; then verify. SEED=n for another order
-	@for program in $(PROGRAMS) millrace-bench; do $(SWIFT) build --product $$program 1>&2 || exit 1; done
+	@$(SWIFT) build --product millrace-bench 1>&2
 	@MILLRACE_BROKER=$$(scripts/setup broker) .build/debug/millrace-bench chaos-short --seed $(SEED)
 
 format: ## Rewrite the sources in the project's format

@@ -42,8 +42,14 @@ func daemon(_ name: String, starting program: Target.Dependency, linking librari
         linkerSettings: libraries.map { .linkedLibrary($0) })
 }
 
-func executable(_ name: String, path: String? = nil, dependsOn dependencies: Target.Dependency...) -> Target {
-    .executableTarget(name: name, dependencies: dependencies, path: path, swiftSettings: strict)
+/// An executable that is not a daemon.
+///
+/// - Parameter programs: the executables that it starts as processes. A build of this one builds them too.
+func executable(
+    _ name: String, path: String? = nil, running programs: Target.Dependency...,
+    dependsOn dependencies: Target.Dependency...
+) -> Target {
+    .executableTarget(name: name, dependencies: programs + dependencies, path: path, swiftSettings: strict)
 }
 
 func suite(_ name: String, dependsOn dependencies: Target.Dependency...) -> Target {
@@ -66,11 +72,14 @@ let executables: [Target] = [
     daemon("command-service", starting: "CommandServiceProgram"),
     daemon("order-process", starting: "OrderProcessProgram"),
     daemon("query-service", starting: "QueryServiceProgram"),
-    executable("millrace", dependsOn: "OperatorCommands"),
     executable(
-        "millrace-bench", path: "bench", dependsOn: "Blocking", "OrderShop", "AccountCommands", "Commands",
-        "OrderSummary", "Dashboard", "Projections", "ReadModels", "SQLProjections", "Migrations", "EmbeddedKafka",
-        "EmbeddedPostgres", "Kafka", "Postgres", "Events", "Orders", "StreamCore", .argumentParser, .logging),
+        "millrace", running: "outbox-relay", "order-summary-projection", "dashboard-projection", "dead-letter-handler",
+        "sql-projection", "command-service", "order-process", "query-service", dependsOn: "OperatorCommands"),
+    executable(
+        "millrace-bench", path: "bench", running: "millrace", dependsOn: "Blocking", "OrderShop", "AccountCommands",
+        "Commands", "OrderSummary", "Dashboard", "Projections", "ReadModels", "SQLProjections", "Migrations",
+        "EmbeddedKafka", "EmbeddedPostgres", "Kafka", "Postgres", "Events", "Orders", "StreamCore", .argumentParser,
+        .logging),
 ]
 
 // MARK: commands: the commands of operators

@@ -167,6 +167,15 @@ import Testing
         }
     }
 
+    /// `make` builds all programs in one invocation, which takes less time than one for each.
+    @Test func aBuildOfTheCommandLineBuildsEveryDaemon() throws {
+        let executables = manifest.targets.values.filter { $0.level == "executables" }
+        let daemons = executables.filter { $0.dependencies.contains("Daemon") }.map(\.name)
+        #expect(daemons.count > 5)
+        #expect(try #require(manifest.targets["millrace"]).programs == Set(daemons))
+        #expect(try #require(manifest.targets["millrace-bench"]).programs == ["millrace"])
+    }
+
     @Test func everyUncheckedClaimNamesItsGuarantee() throws {
         for source in sources() {
             let lines = try source.lines()

@@ -11,6 +11,8 @@ struct PackageManifest: Sendable {
         let folder: String
         /// The modules of the package and of libraries that it depends on.
         let dependencies: Set<String>
+        /// The executables that it runs as processes. A build of it builds them too.
+        let programs: Set<String>
         /// Whether it contains tests. A kit that tests use is not a test target.
         let isTest: Bool
     }
@@ -77,6 +79,7 @@ struct PackageManifest: Sendable {
             if let path = arguments.firstMatch(of: /path: "([\w\/-]+)"/)?.1 { folder = String(path) }
         default: throw Unreadable(description: "\(kind) is not a kind of target")
         }
+        let programs = arguments.firstMatch(of: /running: ((?:"[\w-]+",\s*)+)/)?.1.matches(of: /"([\w-]+)"/) ?? []
         if let list = arguments.firstMatch(of: /dependsOn: (?s:(.*))$/)?.1 {
             for element in list.split(separator: ",") {
                 let word = element.trimmingCharacters(in: .whitespacesAndNewlines)
@@ -89,7 +92,9 @@ struct PackageManifest: Sendable {
                 }
             }
         }
-        return Target(name: name, level: level, folder: folder, dependencies: dependencies, isTest: kind == "suite")
+        return Target(
+            name: name, level: level, folder: folder, dependencies: dependencies,
+            programs: Set(programs.map { String($0.1) }), isTest: kind == "suite")
     }
 
     /// All direct and indirect dependencies of a target.

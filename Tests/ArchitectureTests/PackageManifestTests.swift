@@ -29,7 +29,8 @@ import Testing
     }
 
     @Test func readsEveryKindOfTarget() throws {
-        let manifest = try Self.manifest("    executable(\"bench\", path: \"bench\", dependsOn: .logging),")
+        let manifest = try Self.manifest(
+            "    executable(\"bench\", path: \"bench\", running: \"tail-it\", \"other\", dependsOn: .logging),")
         #expect(manifest.levels == ["upper", "lower"])
         #expect(manifest.targets.mapValues(\.level).filter { $0.value == "upper" }.count == 3)
         #expect(
@@ -37,6 +38,7 @@ import Testing
                 "tail-it": ["TailProgram", "Daemon"], "TailProgram": ["Tail"], "bench": ["Logging"], "CQueue": [],
                 "Daemon": [], "Tail": ["CQueue", "Daemon", "Logging"], "TailTests": ["Tail", "tail-it"],
             ])
+        #expect(manifest.targets.mapValues(\.programs).filter { !$0.value.isEmpty } == ["bench": ["tail-it", "other"]])
         #expect(
             manifest.targets.mapValues(\.folder) == [
                 "tail-it": "Sources/tail-it", "TailProgram": "Sources/Programs/Tail", "bench": "bench",
