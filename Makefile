@@ -83,14 +83,16 @@ test-browser: ## Test the live page in a headless Chromium, before all of Millra
 check-systemd: ## Check the units in systemd/, and run the daemons under the real systemd (as root, in namespaces of its own)
 	@$(MAKE) check-deploy DEPLOY_TESTS=test_systemd
 
-DEPLOY_TESTS := test_messages test_systemd test_alerts test_gateway test_kubernetes
+# Two run at a time, and the longest one first.
+DEPLOY_TESTS := test_kubernetes test_systemd test_alerts test_gateway test_messages
 
 check-deploy: ## Check all that deploys Millrace: units, manifests, image, gateway and alerts; DEPLOY_TESTS for some
 	@scripts/setup deploy
 	@$(SWIFT) build --product millrace
 	.build/deploy/bin/hadolint Dockerfile
 	.build/deploy/bin/shellcheck scripts/* .ci/run
-	cd Tests/Deploy && MILLRACE_BIN=$(CURDIR)/.build/debug ../../.build/deploy/bin/python -m unittest -v $(DEPLOY_TESTS)
+	cd Tests/Deploy && printf '%s\n' $(DEPLOY_TESTS) | MILLRACE_BIN=$(CURDIR)/.build/debug xargs -P 2 -I NAME sh -c \
+	    'output=$$(../../.build/deploy/bin/python -m unittest -v NAME 2>&1); code=$$?; printf "%s\n" "$$output"; exit $$code'
 
 deb: build ## Build the Debian package millrace, in .build/packages, with Swift's libraries
 	@scripts/setup deb
