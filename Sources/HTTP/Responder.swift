@@ -28,7 +28,7 @@ struct Responder: Sendable {
         defer { span?.end() }
         var response: HTTPResponse
         do {
-            try await admit(request, &call, writer, watch)
+            try await admit(request, &call, watch, channel)
             response = try await ServerSpan.within(span) { try await answer(call, request, watch) }
         } catch {
             response = try problem(of: error, call, watch.value).response
@@ -36,7 +36,9 @@ struct Responder: Sendable {
         if let origins = server.origins { response.headers += origins.headers(for: request.head) }
         span?.answered(route: call.route?.template, status: response.status)
         server.metrics.answered(route: call.entry?.template, status: response.status, duration: .now() - began)
-        try await write(response, of: call, to: request, writer, watch, channel)
+        if !writeAtOnce(response, to: request, channel) {
+            try await write(response, of: call, to: request, writer, watch, channel)
+        }
         if watch.value.hasEnded { throw CancellationError() }
     }
 
@@ -56,8 +58,8 @@ struct Responder: Sendable {
 
     // MARK: admission
 
-    @concurrent private func admit(
-        _ request: Request, _ call: inout Call, _ writer: borrowing ResponseWriter, _ watch: NIOLoopBound<RequestWatch>
+    private func admit(
+        _ request: Request, _ call: inout Call, _ watch: NIOLoopBound<RequestWatch>, _ channel: any Channel
     ) async throws {
         let target = request.head.path ?? ""
         guard target.utf8.count <= server.configuration.maxTargetBytes else { throw Problem(status: 414) }
@@ -80,7 +82,7 @@ struct Responder: Sendable {
             client = ClientIdentity(token: token.digest)
             call.token = token
         }
-        call.body = try await body(of: request, writer, watch)
+        call.body = try await body(of: request, watch, channel)
         call.slot = try RequestSlot(route.isStream ? .stream : .request, of: client, in: server.admission)
     }
 
@@ -116,15 +118,16 @@ struct Responder: Sendable {
     }
 
     /// Waits for the whole body. A request that arrives slowly holds no share of the server.
-    @concurrent private func body(
-        of request: Request, _ writer: borrowing ResponseWriter, _ watch: NIOLoopBound<RequestWatch>
+    private func body(
+        of request: Request, _ watch: NIOLoopBound<RequestWatch>, _ channel: any Channel
     ) async throws -> [UInt8] {
         let limit = server.limits.maxBodyBytes
         if let length = request.headers[.contentLength], Int(length) ?? .max > limit {
             throw NIOTooManyBytesError(maxBytes: limit)
         }
         if !watch.value.isComplete, request.headers[.expect]?.lowercased() == "100-continue" {
-            try await writer.writeInformationalHead(HTTPTypes.HTTPResponse(status: .continue))
+            let head = HTTPTypes.HTTPResponse(status: .continue)
+            channel.pipeline.syncOperations.writeAndFlush(NIOAny(HTTPResponsePart.head(head)), promise: nil)
         }
         // The bodies of these methods are ignored, and are usually complete by now.
         let isDropped = request.method == .get || request.method == .head
@@ -136,7 +139,7 @@ struct Responder: Sendable {
 
     // MARK: the answer
 
-    @concurrent private func answer(
+    private func answer(
         _ call: Call, _ request: Request, _ watch: NIOLoopBound<RequestWatch>
     ) async throws -> HTTPResponse {
         if let preflight = call.preflight { return preflight }
@@ -171,7 +174,6 @@ struct Responder: Sendable {
         guard case .stream(let body) = response.body, let slot = call.slot, let route = call.route else {
             let (head, body) = server.fields.whole(response)
             let isSent = request.method != .head && body.readableBytes > 0
-            if Self.writeAtOnce(head, isSent ? body : nil, channel) { return }
             return try await writer.write(
                 response: head, body: isSent ? ResponseBody(byteBuffer: body) : ResponseBody())
         }
@@ -195,14 +197,16 @@ struct Responder: Sendable {
     /// Writes a whole response directly to the channel, if the channel is writable, which most are. The library's
     /// writer, which can wait for the channel, uses more processor time.
     ///
-    /// - Returns: false if the channel is not writable because the client reads too slowly.
-    private static func writeAtOnce(
-        _ head: HTTPTypes.HTTPResponse, _ body: ByteBuffer?, _ channel: any Channel
-    ) -> Bool {
+    /// - Returns: false if the response is a stream, or the channel is not writable because the client reads too slowly.
+    private func writeAtOnce(_ response: HTTPResponse, to request: Request, _ channel: any Channel) -> Bool {
+        if case .stream = response.body { return false }
         guard channel.isWritable else { return false }
+        let (head, body) = server.fields.whole(response)
         let pipeline = channel.pipeline.syncOperations
         pipeline.write(NIOAny(HTTPResponsePart.head(head)), promise: nil)
-        if let body { pipeline.write(NIOAny(HTTPResponsePart.body(body)), promise: nil) }
+        if request.method != .head, body.readableBytes > 0 {
+            pipeline.write(NIOAny(HTTPResponsePart.body(body)), promise: nil)
+        }
         pipeline.writeAndFlush(NIOAny(HTTPResponsePart.end(nil)), promise: nil)
         return true
     }
