@@ -12,6 +12,8 @@ public struct HTTPRoute: Sendable {
 
         /// All methods that a route of this method answers.
         var names: [String] { self == .get ? ["GET", "HEAD"] : [rawValue] }
+
+        func answers(_ method: String) -> Bool { method == rawValue || self == .get && method == "HEAD" }
     }
 
     public let method: Method

@@ -16,7 +16,7 @@ struct RouteTable: Sendable {
 
         /// - Throws: if the path does not support the method.
         func route(of method: String) throws(Problem) -> HTTPRoute {
-            for route in routes where route.method.names.contains(method) { return route }
+            for route in routes where route.method.answers(method) { return route }
             throw Problem(
                 status: 405, headers: [("Allow", methods.joined(separator: ", "))])
         }

@@ -71,11 +71,13 @@ final class QueryTelemetry: Sendable {
 
     private func count(_ type: String, _ status: Status, since start: ContinuousClock.Instant) {
         let series = series.withLock { all in
-            let series = all[type] ?? Series(type)
-            all[type] = series
-            return series
+            if let known = all[type] { return known }
+            let new = Series(type)
+            all[type] = new
+            return new
         }
         series.counters[status]?.increment()
-        series.duration.recordNanoseconds(Int64((.now - start) / .nanoseconds(1)))
+        let elapsed = (ContinuousClock.now - start).components
+        series.duration.recordNanoseconds(elapsed.seconds * 1_000_000_000 + elapsed.attoseconds / 1_000_000_000)
     }
 }

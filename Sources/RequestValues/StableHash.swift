@@ -13,9 +13,9 @@ public struct StableHash {
     public mutating func combine(_ bytes: Span<UInt8>) {
         var index = 0
         while index &+ 8 <= bytes.count {
-            var word: UInt64 = 0
-            for offset in 0..<8 { word |= UInt64(bytes[index &+ offset]) << UInt64(8 &* offset) }
-            feed(word)
+            // SAFETY: the load checks that it is within the span, and any bits form an integer.
+            let word = unsafe bytes.bytes.unsafeLoadUnaligned(fromByteOffset: index, as: UInt64.self)
+            feed(UInt64(littleEndian: word))
             index &+= 8
         }
         var rest: UInt64 = 0

@@ -239,14 +239,17 @@ final class ReadPool: Sendable {
     /// Takes reads and runs them until the connection breaks or the task is cancelled.
     private func serve(on connection: isolated PostgresConnection, _ worker: Int) async {
         let quickOnly = worker == quickWorker
+        var wasIdle = true
         while !Task.isCancelled {
             let (items, kind) = take(worker)
             if items.isEmpty {
                 await waitForWork(worker, quickOnly: quickOnly, on: connection)
+                wasIdle = true
                 continue
             }
             // The server may have closed the connection while it was idle. The reads must not fail because of that.
-            guard connection.isAlive() else { return putBack(items, kind) }
+            if wasIdle, !connection.isAlive() { return putBack(items, kind) }
+            wasIdle = false
             await run(items, kind, on: connection)
             if !connection.isOpen { return }
         }

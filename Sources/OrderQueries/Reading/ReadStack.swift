@@ -6,7 +6,7 @@ internal import StreamCore
 
 /// Everything that reads one server: sessions, waits for versions, dashboards, and the state of the pipeline. One stack
 /// answers a request, so the freshness in the response and the rows are of the same server.
-struct ReadStack: Sendable {
+final class ReadStack: Sendable {
     let server: ReadServer
     let pool: ReadPool
     let watcher: VersionWatcher
@@ -62,21 +62,21 @@ struct ReadStack: Sendable {
             onTurn(.worker(.init($0, server), $1))
         }
         await withTaskGroup(of: Void.self) { group in
-            group.addTask {
+            group.addTask { [pool] in
                 await pool.run {
                     turned(.reads)
                 } onWork: {
                     worked(.reader($0), $1)
                 }
             }
-            group.addTask {
+            group.addTask { [watcher] in
                 await watcher.run {
                     turned(.versions)
                 } onWork: {
                     worked(.versionReader, $0)
                 }
             }
-            group.addTask {
+            group.addTask { [pipeline] in
                 await pipeline.run { turn in
                     switch turn {
                     case .brokers: turned(.brokers)
@@ -84,7 +84,7 @@ struct ReadStack: Sendable {
                     }
                 }
             }
-            group.addTask { await hub.run(onTurn: { turned(.dashboards) }, onBeat: { turned(.heartbeats) }) }
+            group.addTask { [hub] in await hub.run(onTurn: { turned(.dashboards) }, onBeat: { turned(.heartbeats) }) }
         }
     }
 }
