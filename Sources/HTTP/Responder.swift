@@ -36,7 +36,7 @@ struct Responder: Sendable {
         if let origins = server.origins { response.headers += origins.headers(for: request.head) }
         span?.answered(route: call.route?.template, status: response.status)
         server.metrics.answered(route: call.entry?.template, status: response.status, duration: .now() - began)
-        if !writeAtOnce(response, to: request, channel) {
+        if !writeAtOnce(response, to: request, watch.value, channel) {
             try await write(response, of: call, to: request, writer, watch, channel)
         }
         if watch.value.hasEnded { throw CancellationError() }
@@ -198,16 +198,13 @@ struct Responder: Sendable {
     /// writer, which can wait for the channel, uses more processor time.
     ///
     /// - Returns: false if the response is a stream, or the channel is not writable because the client reads too slowly.
-    private func writeAtOnce(_ response: HTTPResponse, to request: Request, _ channel: any Channel) -> Bool {
+    private func writeAtOnce(
+        _ response: HTTPResponse, to request: Request, _ watch: RequestWatch, _ channel: any Channel
+    ) -> Bool {
         if case .stream = response.body { return false }
         guard channel.isWritable else { return false }
         let (head, body) = server.fields.whole(response)
-        let pipeline = channel.pipeline.syncOperations
-        pipeline.write(NIOAny(HTTPResponsePart.head(head)), promise: nil)
-        if request.method != .head, body.readableBytes > 0 {
-            pipeline.write(NIOAny(HTTPResponsePart.body(body)), promise: nil)
-        }
-        pipeline.writeAndFlush(NIOAny(HTTPResponsePart.end(nil)), promise: nil)
+        watch.write(head, request.method == .head ? ByteBuffer() : body, to: channel)
         return true
     }
 }

@@ -4,9 +4,9 @@ internal import NIOHTTP1
 internal import NIOHTTPTypes
 internal import NIOHTTPTypesHTTP1
 
-/// Replaces the library's codec between the HTTP/1 parser and the requests. The library's codec hides details that a
-/// server must check (the version, each `Host`, transfer codings), and parses every target with Foundation's
-/// `URLComponents`.
+/// Replaces the library's codec between the HTTP/1 parser and the requests, and its encoder of responses. The library's
+/// codec hides details that a server must check (the version, each `Host`, transfer codings), and parses every target
+/// with Foundation's `URLComponents`.
 ///
 /// Hummingbird answers invalid requests with status 400, without a body, and closes the connection at once. This codec
 /// replaces that answer by a ``Problem``, and closes a connection only after its client has had time to read the
@@ -15,7 +15,7 @@ final class HTTP1Codec: ChannelDuplexHandler {
     typealias InboundIn = HTTPServerRequestPart
     typealias InboundOut = HTTPRequestPart
     typealias OutboundIn = HTTPResponsePart
-    typealias OutboundOut = HTTPServerResponsePart
+    typealias OutboundOut = ByteBuffer
 
     /// Maximum number of header fields. Browsers and proxies send fewer.
     static let maxHeaderFields = 128
@@ -24,6 +24,7 @@ final class HTTP1Codec: ChannelDuplexHandler {
 
     private let server: HTTPServerContext
     private var context: ChannelHandlerContext?
+    private var encoder = HTTP1Encoder()
     /// The reason why the connection ends; nil if there is none.
     private(set) var refusal: Problem?
     /// Whether the connection ends after the answer to the last request so far.
@@ -142,27 +143,44 @@ final class HTTP1Codec: ChannelDuplexHandler {
         switch unwrapOutboundIn(data) {
         case .head(let response) where underWay.isEmpty:
             // An answer of Hummingbird itself.
-            guard let refusal else { return context.write(wrapOutboundOut(.head(.init(response))), promise: promise) }
+            guard let refusal else {
+                encoder.append(response, isOld: false, isLast: false)
+                break
+            }
             server.metrics.answered(route: nil, status: refusal.status, duration: .zero)
             let (head, body) = server.fields.whole(refusal.response)
-            var http1 = HTTPResponseHead(head)
-            http1.headers.add(name: "Connection", value: "close")
-            context.write(wrapOutboundOut(.head(http1)), promise: promise)
-            context.write(wrapOutboundOut(.body(.byteBuffer(body))), promise: nil)
-        case .head(let response):
-            var head = HTTPResponseHead(response)
-            if response.status.kind != .informational, isDraining || isLast, underWay.count == 1 {
-                head.headers.add(name: "Connection", value: "close")
-                if isOld { head.version = .http1_0 }
-            }
-            context.write(wrapOutboundOut(.head(head)), promise: promise)
-        case .body(let bytes): context.write(wrapOutboundOut(.body(.byteBuffer(bytes))), promise: promise)
+            encoder.append(head, isOld: false, isLast: true)
+            append(body, context)
+        case .head(let response): append(response)
+        case .body(let bytes): append(bytes, context)
         case .end:
             let isHead = !underWay.isEmpty && underWay.removeFirst()
-            // The encoder would write the end of a chunked body, which an answer to HEAD does not have.
-            let end = isHead ? HTTPServerResponsePart.body(.byteBuffer(ByteBuffer())) : .end(nil)
-            context.write(wrapOutboundOut(end), promise: promise)
+            // An answer to HEAD has no body, so it has no end of a body in chunks.
+            if !isHead { encoder.appendEnd() }
         }
+        if let promise { context.write(wrapOutboundOut(encoder.take() ?? ByteBuffer()), promise: promise) }
+    }
+
+    /// Takes the head and the body of a response. Its end follows as a part.
+    func append(_ head: HTTPTypes.HTTPResponse, _ body: ByteBuffer) {
+        guard let context else { return }
+        append(head)
+        append(body, context)
+    }
+
+    private func append(_ head: HTTPTypes.HTTPResponse) {
+        let isFinal = head.status.kind != .informational
+        let endsConnection = isFinal && (isDraining || isLast) && underWay.count == 1
+        encoder.append(head, isOld: isOld && endsConnection, isLast: endsConnection)
+    }
+
+    private func append(_ body: ByteBuffer, _ context: ChannelHandlerContext) {
+        encoder.append(body) { context.write(wrapOutboundOut($0), promise: nil) }
+    }
+
+    func flush(context: ChannelHandlerContext) {
+        if let bytes = encoder.take() { context.write(wrapOutboundOut(bytes), promise: nil) }
+        context.flush()
     }
 
     /// Closes the connection after the output was sent. If it were closed at once, waiting output would be lost, and a
@@ -174,7 +192,7 @@ final class HTTP1Codec: ChannelDuplexHandler {
         isDeaf = true
         let written = context.eventLoop.makePromise(of: Void.self)
         written.futureResult.assumeIsolated().whenComplete { _ in self.closeOutput() }
-        context.writeAndFlush(wrapOutboundOut(.body(.byteBuffer(ByteBuffer()))), promise: written)
+        context.writeAndFlush(wrapOutboundOut(encoder.take() ?? ByteBuffer()), promise: written)
     }
 
     private func closeOutput() {

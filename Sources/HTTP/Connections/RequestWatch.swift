@@ -66,9 +66,12 @@ final class RequestWatch: ChannelInboundHandler, RemovableChannelHandler {
         if let theirs = try? pipeline.handler(type: HTTP1ToHTTPServerCodec.self) {
             let codec = HTTP1Codec(server)
             self.codec = codec
-            // Both calls fail only if the handler does not exist.
+            // These calls fail only if the handler does not exist.
             try? pipeline.addHandler(codec, position: .before(theirs))
             pipeline.removeHandler(theirs, promise: nil)
+            if let encoder = try? pipeline.handler(type: HTTPResponseEncoder.self) {
+                pipeline.removeHandler(encoder, promise: nil)
+            }
         }
         let socket = isHTTP1 ? context.channel : context.channel.parent
         localAddress = socket?.localAddress?.ipAddress
@@ -133,6 +136,19 @@ final class RequestWatch: ChannelInboundHandler, RemovableChannelHandler {
     var hasLeft: Bool { isGone || isInputClosed }
 
     func answerEnded() { answered += 1 }
+
+    /// Writes a whole response. With HTTP/1, head and body go to the codec directly, because each part that passes all
+    /// handlers costs more than its bytes. The end passes all handlers, because they count the responses.
+    func write(_ head: HTTPTypes.HTTPResponse, _ body: ByteBuffer, to channel: any Channel) {
+        let pipeline = channel.pipeline.syncOperations
+        if let codec {
+            codec.append(head, body)
+        } else {
+            pipeline.write(NIOAny(HTTPResponsePart.head(head)), promise: nil)
+            if body.readableBytes > 0 { pipeline.write(NIOAny(HTTPResponsePart.body(body)), promise: nil) }
+        }
+        pipeline.writeAndFlush(NIOAny(HTTPResponsePart.end(nil)), promise: nil)
+    }
 
     // MARK: work
 
