@@ -197,7 +197,8 @@ struct Responder: Sendable {
     /// Writes a whole response directly to the channel, if the channel is writable, which most are. The library's
     /// writer, which can wait for the channel, uses more processor time.
     ///
-    /// - Returns: false if the response is a stream, or the channel is not writable because the client reads too slowly.
+    /// - Returns: false if the response is a stream, or the channel is not writable because the client reads too
+    ///   slowly.
     private func writeAtOnce(
         _ response: HTTPResponse, to request: Request, _ watch: RequestWatch, _ channel: any Channel
     ) -> Bool {

@@ -2,8 +2,8 @@ internal import HTTPTypes
 internal import NIOCore
 internal import NIOHTTP1
 
-/// Writes responses in the format of HTTP/1.1 (RFC 9112). It collects small parts, so that one system call sends a whole
-/// response.
+/// Writes responses in the format of HTTP/1.1 (RFC 9112). It collects small parts, so that one system call sends a
+/// whole response.
 struct HTTP1Encoder {
     /// Maximum size of a body that is copied behind its head, in bytes.
     private static let maxCopied = 16 * 1_024
