@@ -10,6 +10,7 @@ RUN apt-get update \
 WORKDIR /build
 COPY Package.swift Package.resolved* ./
 RUN --mount=type=cache,target=/build/.build swift package resolve
+COPY Plugins Plugins
 COPY Sources Sources
 COPY bench bench
 COPY Tests Tests

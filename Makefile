@@ -117,10 +117,10 @@ chaos-short: setup ## Kill each daemon, take the broker away, let a projection j
 	@MILLRACE_BROKER=$$(scripts/setup broker) .build/debug/millrace-bench chaos-short --seed $(SEED)
 
 format: ## Rewrite the sources in the project's format
-	$(SWIFT) format --in-place --parallel --recursive Package.swift Sources Tests Examples bench
+	$(SWIFT) format --in-place --parallel --recursive Package.swift Plugins Sources Tests Examples bench
 
 lint: ## Check the format; fails on any difference
-	$(SWIFT) format lint --strict --parallel --recursive Package.swift Sources Tests Examples bench
+	$(SWIFT) format lint --strict --parallel --recursive Package.swift Plugins Sources Tests Examples bench
 
 clean: ## Remove what was built, and the data of `make run`
 	rm -rf .build .millrace

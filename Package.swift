@@ -19,14 +19,14 @@ let strict: [SwiftSetting] = [
 ///
 /// - Parameters:
 ///   - path: the folder of its sources; by default the one in Sources with its name.
-///   - resources: a folder of it whose files are compiled into the library.
+///   - resources: a folder of it whose files are compiled into the library, as text.
 func module(
     _ name: String, path: String? = nil, embedding resources: String? = nil,
     dependsOn dependencies: Target.Dependency...
 ) -> Target {
     .target(
-        name: name, dependencies: dependencies, path: path, resources: resources.map { [.embedInCode($0)] },
-        swiftSettings: strict)
+        name: name, dependencies: dependencies, path: path, swiftSettings: strict,
+        plugins: resources == nil ? [] : [.plugin(name: "EmbedFiles")])
 }
 
 /// The library of a daemon's program: the sources of `FooProgram` are in Sources/Programs/Foo.
@@ -440,6 +440,6 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0", traits: []),
         .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
     ],
-    targets: executables + commands + programs + features + framework + support + sharedProtocols + domain + clients
-        + base + systemLibraries + tests
+    targets: [.plugin(name: "EmbedFiles", capability: .buildTool())] + executables + commands + programs + features
+        + framework + support + sharedProtocols + domain + clients + base + systemLibraries + tests
 )

@@ -39,8 +39,8 @@ public enum DashboardPage {
         File(path: name == "index.html" ? "/" : "/assets/\(name)", contentType: contentType(of: name), bytes: bytes)
     }
 
-    /// The files of `Resources/` by their names. SwiftPM creates an identifier for each and replaces `-` and `.` by
-    /// `_`.
+    /// The files of `Resources/` by their names. `EmbedFiles` creates an identifier for each and replaces `-` and `.`
+    /// by `_`.
     static let embedded: [(name: String, bytes: [UInt8])] = [
         ("banner.js", PackageResources.banner_js),
         ("charts.js", PackageResources.charts_js),

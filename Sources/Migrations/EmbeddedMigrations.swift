@@ -1,5 +1,5 @@
 extension MigrationCatalog {
-    /// The files of `SQL/`, which the compiler embeds. Each file must have a line in ``embeddedFiles``. A test checks
+    /// The files of `SQL/`, which the build embeds. Each file must have a line in ``embeddedFiles``. A test checks
     /// that.
     public static let embedded: MigrationCatalog = {
         do throws(MigrationError) {
@@ -9,7 +9,7 @@ extension MigrationCatalog {
         }
     }()
 
-    /// The embedded files by their names. SwiftPM derives the identifiers by replacing `-` and `.` with `_`.
+    /// The embedded files by their names. `EmbedFiles` derives the identifiers by replacing `-` and `.` with `_`.
     static let embeddedFiles: [(name: String, sql: [UInt8])] = [
         ("commands_0001_create", PackageResources.commands_0001_create_sql),
         ("commands_0002_inline_projections", PackageResources.commands_0002_inline_projections_sql),

@@ -3,7 +3,7 @@ import Testing
 
 /// Checks that files, functions and lines are short enough, and that words are those of the field.
 @Suite struct TidyTests {
-    private static let folders = ["Sources", "Tests", "bench"]
+    private static let folders = ["Sources", "Tests", "bench", "Plugins"]
     private let sources = Self.folders.flatMap { DependencyTests.sources(below: $0, of: $0) }
 
     @Test func filesAreShort() throws {
