@@ -50,8 +50,7 @@ final class ShardRelay {
     init(
         _ configuration: OutboxRelayConfiguration, layout: RowLayout, statements: OutboxStatements,
         reader: PostgresConnection, on thread: PostgresThread, writer: OutboxWriter, kafka: KafkaClientConfiguration,
-        flight: Flight,
-        notices: OutboxNotices, stop: StopSignal, reports: RelayReports, limits: Live<RelayLimits>
+        flight: Flight, notices: OutboxNotices, stop: StopSignal, reports: RelayReports, limits: Live<RelayLimits>
     ) throws(KafkaError) {
         self.notices = notices
         self.configuration = configuration
