@@ -297,8 +297,7 @@ let tests: [Target] = [
     suite("SettingsTests", dependsOn: "Settings"),
     suite(
         "HTTPTests", dependsOn: "HTTP", "Operations", "Traces", "StreamCore", "TestKit", .logging, .coreMetrics,
-        .tracing,
-        .serviceLifecycle),
+        .tracing, .serviceLifecycle, .httpTypes, .nioCore),
     suite(
         "TracesTests", dependsOn: "Traces", "Operations", "StreamCore", "TestKit", .logging, .coreMetrics, .tracing,
         .serviceLifecycle),
