@@ -4,6 +4,22 @@ internal import Projections
 internal import StreamCore
 internal import WireJSON
 
+/// A record from which an event is read: one of Kafka, or one of a test case.
+protocol MappableRecord {
+    var topicPartition: TopicPartition { get }
+    var offset: Int64 { get }
+    /// In milliseconds since 1970; nil if the record has none.
+    var timestampMs: Int64? { get }
+    /// nil if it is NULL.
+    var key: Span<UInt8>? { @_lifetime(borrow self) get }
+    /// nil if it is NULL. The record is then a tombstone.
+    var value: Span<UInt8>? { @_lifetime(borrow self) get }
+    /// The last header with this name.
+    func header(named name: String) -> RecordHeader?
+}
+
+extension RecordView: MappableRecord {}
+
 /// Reads an event from a record by a mapping.
 struct EnvelopeReader: Sendable {
     let format: EnvelopeMapping.Format
@@ -36,7 +52,7 @@ struct EnvelopeReader: Sendable {
 
     /// - Returns: nil if the record is a tombstone and tombstones are ignored.
     /// - Throws: `EventFailure` if a field is missing or cannot be read.
-    func event(of record: RecordView) throws(EventFailure) -> SQLEvent? {
+    func event(of record: some MappableRecord) throws(EventFailure) -> SQLEvent? {
         guard record.value != nil else { return try tombstone(record) }
         if let structured, let structuredPlan, Self.isStructured(record) {
             return try event(of: record, structured, structuredPlan)
@@ -44,12 +60,12 @@ struct EnvelopeReader: Sendable {
         return try event(of: record, mapping, plan)
     }
 
-    private static func isStructured(_ record: RecordView) -> Bool {
+    private static func isStructured(_ record: some MappableRecord) -> Bool {
         guard let type = record.header(named: "content-type")?.value else { return false }
         return String(decoding: type, as: UTF8.self).lowercased().hasPrefix("application/cloudevents")
     }
 
-    private func tombstone(_ record: RecordView) throws(EventFailure) -> SQLEvent? {
+    private func tombstone(_ record: some MappableRecord) throws(EventFailure) -> SQLEvent? {
         guard let type = mapping.tombstoneType else { return nil }
         let fields = MappedFields(record, PointerPlan.Values())
         var event = SQLEvent(record)
@@ -62,7 +78,7 @@ struct EnvelopeReader: Sendable {
     }
 
     private func event(
-        of record: RecordView, _ mapping: EnvelopeMapping, _ plan: PointerPlan
+        of record: some MappableRecord, _ mapping: EnvelopeMapping, _ plan: PointerPlan
     ) throws(EventFailure) -> SQLEvent {
         let values = try read(record, plan)
         var fields = MappedFields(record, values)
@@ -82,7 +98,7 @@ struct EnvelopeReader: Sendable {
     }
 
     private func read(
-        _ record: RecordView, _ plan: PointerPlan
+        _ record: some MappableRecord, _ plan: PointerPlan
     ) throws(EventFailure) -> PointerPlan.Values {
         guard let value = record.value else { return PointerPlan.Values() }
         do {
@@ -93,14 +109,14 @@ struct EnvelopeReader: Sendable {
     }
 
     /// The event id in the relay's header, which is known even if the value cannot be read.
-    private static func headerID(_ record: RecordView) -> EventID? {
+    private static func headerID(_ record: some MappableRecord) -> EventID? {
         record.header(named: "event-id")?.value.flatMap { EventID(utf8: $0.span) }
     }
 }
 
 extension SQLEvent {
     /// Creates an event with only the record's position.
-    fileprivate init(_ record: RecordView) {
+    fileprivate init(_ record: some MappableRecord) {
         topic = record.topicPartition.topic
         partition = record.topicPartition.partition
         offset = record.offset
@@ -108,13 +124,13 @@ extension SQLEvent {
 }
 
 /// The values of a record for the references of a mapping.
-private struct MappedFields {
-    private let record: RecordView
+private struct MappedFields<Record: MappableRecord> {
+    private let record: Record
     private let values: PointerPlan.Values
     /// The event's id for failures, as soon as it is known.
     var known: EventID?
 
-    init(_ record: RecordView, _ values: PointerPlan.Values) {
+    init(_ record: Record, _ values: PointerPlan.Values) {
         self.record = record
         self.values = values
     }

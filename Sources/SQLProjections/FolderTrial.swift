@@ -128,7 +128,9 @@ private struct CounterexampleText {
             lines.append("    batch \(number + 1)\(suffix):")
             for index in batch.events {
                 let event = events[index]
-                lines.append("      events[\(index)] \(event.type) \(event.aggregateID) sequence \(event.sequence)")
+                // Its offset is its index in the case's file. A record that the mapping skips has no event.
+                lines.append(
+                    "      events[\(event.offset)] \(event.type) \(event.aggregateID) sequence \(event.sequence)")
             }
         }
         switch (example.expected, example.found) {

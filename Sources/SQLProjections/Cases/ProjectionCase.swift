@@ -1,4 +1,6 @@
 internal import Foundation
+internal import Kafka
+internal import Projections
 public import SQLText
 internal import Settings
 internal import StreamCore
@@ -11,6 +13,10 @@ internal import WireJSON
 /// type = "OrderCreated"
 /// id = "order-1"                     # the aggregate; its sequence counts from 1 if none is set
 /// payload = { customerId = "c1" }    # or JSON as a string
+///
+/// [[events]]
+/// topic = "crm.people"
+/// record = { key = "c1", value = { name = "Ann" } }    # read by the topic's envelope mapping
 ///
 /// [[expect]]
 /// query = "SELECT order_id, status FROM orders ORDER BY 1"
@@ -62,22 +68,22 @@ public struct ProjectionCase: Sendable {
         for key in root.keys.sorted() where key != "events" && key != "expect" {
             throw FolderProblem("\(path): \(key): unknown key; a case has [[events]] and [[expect]]")
         }
-        var reader = CaseReader(path: path, topics: folder.topics)
+        var reader = CaseReader(path: path, folder: folder)
         events = try reader.events(root["events"])
         expectations = try reader.expectations(root["expect"])
-        guard !events.isEmpty else { throw FolderProblem("\(path): no [[events]]") }
     }
 }
 
 /// Reads events and expectations from a case's file.
 private struct CaseReader {
     let path: String
-    let topics: [String]
+    let folder: ProjectionFolder
+    /// The last sequence of each aggregate.
     private var sequences: [String: Int64] = [:]
 
-    init(path: String, topics: [String]) {
+    init(path: String, folder: ProjectionFolder) {
         self.path = path
-        self.topics = topics
+        self.folder = folder
     }
 
     private func problem(_ place: String, _ text: String) -> FolderProblem {
@@ -97,21 +103,31 @@ private struct CaseReader {
 
     // MARK: events
 
+    /// The events without those records that the mapping skips.
     mutating func events(_ value: TOMLValue?) throws(FolderProblem) -> [SQLEvent] {
+        let tables = try tables(value, "events")
+        guard !tables.isEmpty else { throw FolderProblem("\(path): no [[events]]") }
         var events: [SQLEvent] = []
-        for (index, table) in try tables(value, "events").enumerated() {
-            events.append(try event(table, index, "events[\(index)]"))
+        for (index, table) in tables.enumerated() {
+            let place = "events[\(index)]"
+            guard let event = try table["record"] == nil ? event(table, index, place) : recorded(table, index, place)
+            else { continue }
+            let aggregate = Self.aggregate(of: event)
+            sequences[aggregate] = max(sequences[aggregate] ?? 0, event.sequence)
+            events.append(event)
         }
         return events
     }
 
+    private static func aggregate(of event: SQLEvent) -> String { event.aggregateType + "/" + event.aggregateID }
+
     private static let keys: Set<String> = [
         "type", "id", "aggregate_type", "sequence", "at", "version", "event_id", "correlation_id", "metadata",
-        "payload",
-        "topic",
+        "payload", "topic", "record",
     ]
 
-    private mutating func event(
+    /// An event with the given fields.
+    private func event(
         _ table: [String: TOMLValue], _ index: Int, _ place: String
     ) throws(FolderProblem) -> SQLEvent {
         for key in table.keys.sorted() where !Self.keys.contains(key) {
@@ -121,16 +137,9 @@ private struct CaseReader {
         event.type = try required(table, "type", place)
         event.aggregateID = try required(table, "id", place)
         event.aggregateType = try text(table, "aggregate_type", place) ?? "Aggregate"
-        let aggregate = event.aggregateType + "/" + event.aggregateID
-        event.sequence = try integer(table, "sequence", place) ?? (sequences[aggregate] ?? 0) + 1
-        sequences[aggregate] = max(sequences[aggregate] ?? 0, event.sequence)
-        // Without a time, the events have a distance of one minute.
-        let start: Int64 = 1_777_593_600_000_000
-        event.occurredAt = Timestamp(microseconds: start + Int64(index) * 60_000_000)
-        if let at = try text(table, "at", place) {
-            guard let time = Timestamp(at) else { throw problem("\(place).at", "expected \(TimestampParseError.form)") }
-            event.occurredAt = time
-        }
+        event.sequence =
+            try integer(table, "sequence", place) ?? (sequences[Self.aggregate(of: event)] ?? 0) + 1
+        event.occurredAt = try time(table, "at", index, place)
         event.eventID = EventID(high: 0x0000_0000_0000_8000, low: 1 << 63 | UInt64(index + 1))
         if let id = try text(table, "event_id", place) {
             guard let id = EventID(id) else { throw problem("\(place).event_id", "is not a UUID") }
@@ -140,12 +149,67 @@ private struct CaseReader {
         event.correlationID = try text(table, "correlation_id", place)
         event.metadata = try json(table["metadata"], "\(place).metadata")
         event.payload = try json(table["payload"], "\(place).payload")
-        event.topic = try text(table, "topic", place) ?? topics.first ?? ""
-        guard topics.contains(event.topic) else {
-            throw problem("\(place).topic", "\(event.topic) is not in projection.topics")
-        }
+        event.topic = try topic(table, place)
         event.offset = Int64(index)
         return event
+    }
+
+    private static let recordKeys: Set<String> = ["key", "value", "headers", "timestamp"]
+
+    /// The event of a record, by the envelope mapping of its topic.
+    ///
+    /// - Returns: nil if the mapping skips the record.
+    private func recorded(
+        _ table: [String: TOMLValue], _ index: Int, _ place: String
+    ) throws(FolderProblem) -> SQLEvent? {
+        for key in table.keys.sorted() where key != "record" && key != "topic" {
+            throw problem(place, "an event with a record can only set topic as well, not \(key)")
+        }
+        let inside = "\(place).record"
+        guard case .table(let parts)? = table["record"] else { throw problem(inside, "expected a table") }
+        for key in parts.keys.sorted() where !Self.recordKeys.contains(key) {
+            let known = Self.recordKeys.sorted().joined(separator: ", ")
+            throw problem(inside, "unknown key \(key); a record has \(known)")
+        }
+        let time = try time(parts, "timestamp", index, inside)
+        let record = CaseRecord(
+            topicPartition: TopicPartition(topic: try topic(table, place), partition: 0), offset: Int64(index),
+            timestampMs: time.microseconds / 1_000, keyBytes: try text(parts, "key", inside).map { Array($0.utf8) },
+            valueBytes: try json(parts["value"], "\(inside).value"), headers: try headers(parts["headers"], inside))
+        do throws(EventFailure) {
+            return try folder.policies[record.topicPartition.topic].envelope.event(of: record)
+        } catch {
+            throw problem(inside, "sql-projection cannot read it: \(error)")
+        }
+    }
+
+    private func headers(_ value: TOMLValue?, _ place: String) throws(FolderProblem) -> [String: String] {
+        guard let value else { return [:] }
+        guard case .table(let table) = value else { throw problem("\(place).headers", "expected a table of strings") }
+        var headers: [String: String] = [:]
+        for name in table.keys { headers[name] = try text(table, name, "\(place).headers") }
+        return headers
+    }
+
+    private func topic(_ table: [String: TOMLValue], _ place: String) throws(FolderProblem) -> String {
+        let topic = try text(table, "topic", place) ?? folder.topics.first ?? ""
+        guard folder.topics.contains(topic) else {
+            throw problem("\(place).topic", "\(topic) is not in projection.topics")
+        }
+        return topic
+    }
+
+    /// Without a time, the events have a distance of one minute.
+    private func time(
+        _ table: [String: TOMLValue], _ key: String, _ index: Int, _ place: String
+    ) throws(FolderProblem) -> Timestamp {
+        guard let text = try text(table, key, place) else {
+            return Timestamp(microseconds: 1_777_593_600_000_000 + Int64(index) * 60_000_000)
+        }
+        guard let time = Timestamp(text) else {
+            throw problem("\(place).\(key)", "expected \(TimestampParseError.form)")
+        }
+        return time
     }
 
     private func text(
