@@ -118,8 +118,22 @@ public enum EventDecoder<Payload: EventPayload> {
 
     /// Converts a payload of `version` to the current version and decodes it. It rewrites the payload as a tree, which
     /// is slow, but old events occur only in rebuilds.
+    ///
+    /// - Throws: ``EventDecodeError`` that names the version, because the version may be what is wrong. A row of the
+    ///   outbox has version 1 if its writer does not set it.
     @usableFromInline
     static func upcast(
+        _ payload: Span<UInt8>, of type: Payload.Kind, from version: Int
+    ) throws(EventDecodeError) -> Payload {
+        do throws(EventDecodeError) {
+            return try convert(payload, of: type, from: version)
+        } catch {
+            let note = "read as version \(version) of \(type.rawValue); the current version is \(type.currentVersion)"
+            throw EventDecodeError(error.errorClass, path: error.path, detail: "\(error.detail) (\(note))")
+        }
+    }
+
+    private static func convert(
         _ payload: Span<UInt8>, of type: Payload.Kind, from version: Int
     ) throws(EventDecodeError) -> Payload {
         var tree: JSONValue

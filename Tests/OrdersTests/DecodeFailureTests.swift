@@ -96,6 +96,19 @@ struct DecodeFailureTests {
         #expect(error?.detail.isEmpty == false)
     }
 
+    /// A row of the outbox has version 1 if its writer does not set it. The payload then lacks what version 1 had.
+    @Test func namesTheVersionOfAnOlderPayload() {
+        let current = String(
+            decoding: EventEncoder.envelope(SampleEvents.event(SampleEvents.payloads[0])), as: UTF8.self)
+        let older = current.replacing(#""version":2"#, with: #""version":1"#)
+        let error = #expect(throws: EventDecodeError.self) { try OrderEventDecoder.decode(Array(older.utf8).span) }
+        #expect(
+            error?.description == """
+                missing_field at $.payload.items[0].price: the field is absent (read as version 1 of OrderCreated; the \
+                current version is 2)
+                """)
+    }
+
     @Test func tellsExactlyWhatIsWrongWithATime() {
         let sound = String(
             decoding: EventEncoder.envelope(SampleEvents.event(.orderConfirmed)), as: UTF8.self)
