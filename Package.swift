@@ -210,9 +210,8 @@ let support: [Target] = [
     module("Operations", dependsOn: "HTTP", "WireJSON", .logging, .coreMetrics, .serviceLifecycle),
     module(
         "HTTP", dependsOn: "Traces", "Digests", "StreamCore", "WireJSON", .logging, .coreMetrics, .tracing,
-        .serviceLifecycle, .hummingbirdCore, .hummingbirdTLS, .hummingbirdHTTP2, .httpTypes, .nioCore, .nioPosix,
-        .nioHTTP1, .nioHTTPTypes,
-        .nioHTTPTypesHTTP1, .nioSSL),
+        .serviceLifecycle, .hummingbirdCore, .hummingbirdTLS, .deque, .httpTypes, .nioCore, .nioPosix, .nioTLS,
+        .nioHTTP1, .nioHTTP2, .nioHTTPTypes, .nioHTTPTypesHTTP1, .nioHTTPTypesHTTP2, .nioSSL),
     // Distributed tracing: the contexts that services propagate, and the export of spans.
     module(
         "Traces", dependsOn: "Blocking", "StreamCore", "WireJSON", .logging, .coreMetrics, .tracing, .serviceLifecycle),
@@ -400,13 +399,15 @@ extension Target.Dependency {
     static let asyncHTTPClient = product(name: "AsyncHTTPClient", package: "async-http-client")
     static let hummingbirdCore = product(name: "HummingbirdCore", package: "hummingbird")
     static let hummingbirdTLS = product(name: "HummingbirdTLS", package: "hummingbird")
-    static let hummingbirdHTTP2 = product(name: "HummingbirdHTTP2", package: "hummingbird")
     static let httpTypes = product(name: "HTTPTypes", package: "swift-http-types")
     static let nioCore = product(name: "NIOCore", package: "swift-nio")
     static let nioPosix = product(name: "NIOPosix", package: "swift-nio")
     static let nioHTTP1 = product(name: "NIOHTTP1", package: "swift-nio")
+    static let nioHTTP2 = product(name: "NIOHTTP2", package: "swift-nio-http2")
+    static let nioTLS = product(name: "NIOTLS", package: "swift-nio")
     static let nioHTTPTypes = product(name: "NIOHTTPTypes", package: "swift-nio-extras")
     static let nioHTTPTypesHTTP1 = product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras")
+    static let nioHTTPTypesHTTP2 = product(name: "NIOHTTPTypesHTTP2", package: "swift-nio-extras")
     static let nioSSL = product(name: "NIOSSL", package: "swift-nio-ssl")
     static let tomlKit = product(name: "TOMLKit", package: "TOMLKit")
 }
@@ -435,6 +436,7 @@ let package = Package(
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
+        .package(url: "https://github.com/apple/swift-nio-http2", from: "1.46.0"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0", traits: []),
         .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),

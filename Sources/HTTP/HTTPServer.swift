@@ -1,16 +1,16 @@
 internal import Glibc
 internal import HummingbirdCore
-internal import HummingbirdHTTP2
 internal import HummingbirdTLS
 public import Logging
 internal import NIOCore
+internal import NIOHTTP2
 internal import NIOPosix
 public import ServiceLifecycle
 
 /// An HTTP server with routes, based on Hummingbird. It limits everything that a client can make it hold.
 ///
 /// ```
-/// socket → ConnectionLimit → (TLS, HTTP/2) → parser → HTTP1Codec → RequestWatch → Hummingbird's task → Responder
+/// socket → ConnectionLimit → (TLS, HTTP/2) → parser → HTTP1Codec → RequestWatch → RequestReader → Responder
 /// → route
 /// ```
 ///
@@ -84,33 +84,14 @@ public struct HTTPServer: Service {
         }
     }
 
-    /// The channel that Hummingbird creates for an accepted connection.
+    /// The channel that Hummingbird sets up for an accepted connection.
     private static func channel(_ server: HTTPServerContext) throws -> any ServerChildChannel {
-        let configuration = server.configuration
-        var http1 = HTTP1Channel.Configuration(
-            additionalChannelHandlers: [RequestWatch(server)],
-            idleTimeout: .milliseconds(Int64(configuration.idleTimeoutMs)))
-        // The parser counts the target as a field and as a part of the total.
-        http1.httpDecoder = .init(
-            maxHeaderFieldSize: max(configuration.maxHeaderBytes, configuration.maxTargetBytes),
-            maxHeaderListSize: configuration.maxHeaderBytes + configuration.maxTargetBytes,
-            maxHeaderFieldCount: HTTP1Codec.maxHeaderFields)
-        let responder = Responder(server)
-        let answer: HTTPChannelHandler.Responder = { try await responder.respond(to: $0, $1, over: $2) }
-        guard let tls = configuration.tls else {
-            return HTTP1Channel(responder: answer, configuration: http1)
+        guard var tls = server.configuration.tls?.configuration else {
+            return HTTPChannel(server: server, negotiates: false)
         }
-        guard configuration.http2 else {
-            return try TLSChannel(
-                HTTP1Channel(responder: answer, configuration: http1), tlsConfiguration: tls.configuration)
-        }
-        let idle = Duration.milliseconds(configuration.idleTimeoutMs)
-        return try HTTP2UpgradeChannel(
-            tlsConfiguration: tls.configuration,
-            configuration: .init(
-                idleTimeout: idle, gracefulCloseTimeout: .milliseconds(configuration.writeTimeoutMs),
-                streamConfiguration: http1),
-            responder: answer)
+        let negotiates = server.configuration.http2
+        if negotiates { tls.applicationProtocols = NIOHTTP2SupportedALPNProtocols }
+        return try TLSChannel(HTTPChannel(server: server, negotiates: negotiates), tlsConfiguration: tls)
     }
 
     /// Listens until the process stops, and returns when the last connection has ended.
@@ -136,6 +117,7 @@ public struct HTTPServer: Service {
             // This waits for the end of the connections.
             try? await listener.shutdownGracefully()
             _ = await listening.result
+            await server.requestsEnded()
         }
     }
 

@@ -1,4 +1,4 @@
-internal import HummingbirdCore
+internal import Dispatch
 internal import Logging
 internal import NIOCore
 internal import StreamCore
@@ -21,6 +21,8 @@ final class HTTPServerContext: Sendable {
     let failures: FailureLog
     /// Nil if requests are not traced.
     let tracer: (any Tracer)?
+    /// The requests that are being answered.
+    let requests = DispatchGroup()
     private let executors: [ObjectIdentifier: EventLoopExecutor]
     private let isHurried = Mutex(false)
 
@@ -51,31 +53,13 @@ final class HTTPServerContext: Sendable {
     /// Maximum time that a connection may continue after a stop.
     var drainLimitMs: Int { isHurried.withLock { $0 } ? 0 : limits.drainTimeoutMs }
 
+    /// Waits until no request is being answered.
+    func requestsEnded() async {
+        await withCheckedContinuation { continuation in
+            requests.notify(queue: .global()) { continuation.resume() }
+        }
+    }
+
     /// Ends all connections at once, because the server was cancelled instead of stopped.
     func hurry() { isHurried.withLock { $0 = true } }
-}
-
-/// Adds the limits of a connection to Hummingbird's child channel, and runs the connection's tasks on its thread.
-struct LimitedChannel<Base: ServerChildChannel>: ServerChildChannel {
-    let base: Base
-    let server: HTTPServerContext
-
-    func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Base.Value> {
-        let limit: NIOLoopBound<ConnectionLimit>
-        do {
-            limit = try ConnectionLimit.install(on: channel, server)
-        } catch {
-            return channel.eventLoop.makeFailedFuture(error)
-        }
-        return base.setup(channel: channel, logger: logger).map { value in
-            limit.value.held = value
-            return value
-        }
-    }
-
-    func handle(value: Base.Value, logger: Logger) async {
-        await withTaskExecutorPreference(server.executor(of: value.channel.eventLoop)) {
-            await base.handle(value: value, logger: logger)
-        }
-    }
 }

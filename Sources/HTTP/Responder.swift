@@ -1,45 +1,44 @@
 internal import HTTPTypes
-internal import HummingbirdCore
 internal import NIOCore
-internal import NIOHTTP1
 internal import NIOHTTPTypes
 
-/// Answers a request that Hummingbird has received: checks whether it is admitted, runs the handler of its route, and
-/// writes the response.
+/// Answers a request: checks whether it is admitted, reads its body, runs the handler of its route, and writes the
+/// response.
 struct Responder: Sendable {
-    private let server: HTTPServerContext
+    typealias Head = HTTPTypes.HTTPRequest
+
+    let server: HTTPServerContext
 
     init(_ server: HTTPServerContext) {
         self.server = server
     }
 
-    /// Answers a request, in the connection's task and on its thread.
+    /// Answers a request, in its task and on the thread of its connection.
     ///
-    /// - Throws: if the connection must be closed.
-    @concurrent func respond(
-        to request: Request, _ writer: consuming ResponseWriter, over channel: any Channel
-    ) async throws {
-        let watch = try RequestWatch.of(channel)
+    /// - Returns: false if the connection must be closed.
+    func respond(
+        to head: Head, _ reader: NIOLoopBound<RequestReader>, _ watch: NIOLoopBound<RequestWatch>,
+        over channel: any Channel
+    ) async -> Bool {
         defer { watch.value.answerEnded() }
         let began = NIODeadline.now()
         var call = Call()
         defer { call.slot?.end() }
-        let span = server.tracer.flatMap { ServerSpan(request, $0, isEncrypted: server.configuration.tls != nil) }
+        let span = server.tracer.flatMap { ServerSpan(head, $0, isEncrypted: server.configuration.tls != nil) }
         defer { span?.end() }
         var response: HTTPResponse
         do {
-            try await admit(request, &call, watch, channel)
-            response = try await ServerSpan.within(span) { try await answer(call, request, watch) }
+            try await admit(head, &call, reader, watch, channel)
+            response = try await ServerSpan.within(span) { try await answer(call, head, watch) }
         } catch {
-            response = try problem(of: error, call, watch.value).response
+            guard let problem = problem(of: error, call, watch.value) else { return false }
+            response = problem.response
         }
-        if let origins = server.origins { response.headers += origins.headers(for: request.head) }
+        if let origins = server.origins { response.headers += origins.headers(for: head) }
         span?.answered(route: call.route?.template, status: response.status)
         server.metrics.answered(route: call.entry?.template, status: response.status, duration: .now() - began)
-        if !writeAtOnce(response, to: request, watch.value, channel) {
-            try await write(response, of: call, to: request, writer, watch, channel)
-        }
-        if watch.value.hasEnded { throw CancellationError() }
+        do { try await write(response, of: call, to: head, watch, channel) } catch { return false }
+        return true
     }
 
     /// The data of a request, as far as it is known.
@@ -59,30 +58,31 @@ struct Responder: Sendable {
     // MARK: admission
 
     private func admit(
-        _ request: Request, _ call: inout Call, _ watch: NIOLoopBound<RequestWatch>, _ channel: any Channel
+        _ head: Head, _ call: inout Call, _ reader: NIOLoopBound<RequestReader>, _ watch: NIOLoopBound<RequestWatch>,
+        _ channel: any Channel
     ) async throws {
-        let target = request.head.path ?? ""
+        let target = head.path ?? ""
         guard target.utf8.count <= server.configuration.maxTargetBytes else { throw Problem(status: 414) }
         call.target = try RequestTarget(target)
         // The host in the target has priority over the header (RFC 9112, section 3.2.2).
         if let hosts = server.hosts {
-            try check(call.target.authority ?? request.head.authority, hosts, watch.value)
+            try check(call.target.authority ?? head.authority, hosts, watch.value)
         }
         guard let match = server.routes.now.match(call.target.parts) else {
             throw Problem(status: 404, detail: "no route matches this path")
         }
         (call.entry, call.parameters) = match
-        call.preflight = server.origins?.preflight(request.head, methods: match.entry.methods)
+        call.preflight = server.origins?.preflight(head, methods: match.entry.methods)
         if call.preflight != nil { return }
-        let route = try match.entry.route(of: request.method.rawValue)
+        let route = try match.entry.route(of: head.method.rawValue)
         call.route = route
         var client = watch.value.client
         if let tokens = server.configuration.tokens, !route.isPublic {
-            let token = try Self.token(request.headers[.authorization], tokens)
+            let token = try Self.token(head.headerFields[.authorization], tokens)
             client = ClientIdentity(token: token.digest)
             call.token = token
         }
-        call.body = try await body(of: request, watch, channel)
+        call.body = try await body(of: head, reader, watch, channel)
         call.slot = try RequestSlot(route.isStream ? .stream : .request, of: client, in: server.admission)
     }
 
@@ -119,66 +119,61 @@ struct Responder: Sendable {
 
     /// Waits for the whole body. A request that arrives slowly holds no share of the server.
     private func body(
-        of request: Request, _ watch: NIOLoopBound<RequestWatch>, _ channel: any Channel
+        of head: Head, _ reader: NIOLoopBound<RequestReader>, _ watch: NIOLoopBound<RequestWatch>,
+        _ channel: any Channel
     ) async throws -> [UInt8] {
         let limit = server.limits.maxBodyBytes
-        if let length = request.headers[.contentLength], Int(length) ?? .max > limit {
-            throw NIOTooManyBytesError(maxBytes: limit)
+        if let length = head.headerFields[.contentLength], Int(length) ?? .max > limit {
+            watch.value.endAfterAnswer()
+            throw Problem(status: 413)
         }
-        if !watch.value.isComplete, request.headers[.expect]?.lowercased() == "100-continue" {
+        if !watch.value.isComplete, head.headerFields[.expect]?.lowercased() == "100-continue" {
             let head = HTTPTypes.HTTPResponse(status: .continue)
             channel.pipeline.syncOperations.writeAndFlush(NIOAny(HTTPResponsePart.head(head)), promise: nil)
         }
-        // The bodies of these methods are ignored, and are usually complete by now.
-        let isDropped = request.method == .get || request.method == .head
-        if isDropped, watch.value.isComplete { return [] }
-        let body = try await request.body.collect(upTo: limit)
-        guard watch.value.isComplete else { throw HTTPParserError.invalidEOFState }
-        return isDropped ? [] : Array(body.readableBytesView)
+        let body = try await RequestReader.body(reader, upTo: limit)
+        // The bodies of these methods are ignored.
+        return head.method == .get || head.method == .head ? [] : Array(body.readableBytesView)
     }
 
     // MARK: the answer
 
     private func answer(
-        _ call: Call, _ request: Request, _ watch: NIOLoopBound<RequestWatch>
+        _ call: Call, _ head: Head, _ watch: NIOLoopBound<RequestWatch>
     ) async throws -> HTTPResponse {
         if let preflight = call.preflight { return preflight }
         guard let route = call.route, let slot = call.slot else { throw Problem(status: 404) }
         let request = HTTPRequest(
-            method: request.method.rawValue, target: call.target, parameters: call.parameters, headers: request.headers,
-            body: call.body, token: call.token, slot: slot)
+            method: head.method.rawValue, target: call.target, parameters: call.parameters,
+            headers: head.headerFields, body: call.body, token: call.token, slot: slot)
         return try await RequestWatch.run(watch, slot, isStream: false) { try await route.handler(request) }
     }
 
-    private func problem(of error: any Error, _ call: Call, _ watch: RequestWatch) throws -> Problem {
+    /// - Returns: nil if nobody waits for an answer.
+    private func problem(of error: any Error, _ call: Call, _ watch: RequestWatch) -> Problem? {
         switch error {
         case let problem as Problem: return problem
         case let error as RequestTarget.Invalid: return Problem(status: 400, detail: error.detail)
         case is CancellationError:
-            if watch.hasLeft { throw error }
+            if watch.hasLeft { return nil }
             return .refused(503, "the server is stopping", retryAfter: server.configuration.retryAfterSeconds)
-        case is NIOTooManyBytesError:
-            watch.endAfterAnswer()
-            return Problem(status: 413)
-        case is HTTPParserError: return watch.refusal
         default:
             server.failures.note(error, route: call.route?.template ?? "none")
             return Problem(status: 500)
         }
     }
 
-    @concurrent private func write(
-        _ response: HTTPResponse, of call: Call, to request: Request, _ writer: consuming ResponseWriter,
-        _ watch: NIOLoopBound<RequestWatch>, _ channel: any Channel
+    private func write(
+        _ response: HTTPResponse, of call: Call, to head: Head, _ watch: NIOLoopBound<RequestWatch>,
+        _ channel: any Channel
     ) async throws {
         guard case .stream(let body) = response.body, let slot = call.slot, let route = call.route else {
-            let (head, body) = server.fields.whole(response)
-            let isSent = request.method != .head && body.readableBytes > 0
-            return try await writer.write(
-                response: head, body: isSent ? ResponseBody(byteBuffer: body) : ResponseBody())
+            let (fields, body) = server.fields.whole(response)
+            return try await write(fields, head.method == .head ? ByteBuffer() : body, watch.value, channel)
         }
-        guard request.method != .head else { return try await writer.writeResponse(server.fields.head(of: response)) }
-        _ = try await writer.writeHead(server.fields.head(of: response))
+        let fields = server.fields.head(of: response)
+        guard head.method != .head else { return try await write(fields, ByteBuffer(), watch.value, channel) }
+        try await channel.writeAndFlush(HTTPResponsePart.head(fields)).get()
         if route.isStream { server.metrics.streamBegan() }
         defer { if route.isStream { server.metrics.streamEnded() } }
         do {
@@ -187,32 +182,25 @@ struct Responder: Sendable {
             if !(error is HTTPBodyWriter.WriteError || error is CancellationError) {
                 server.failures.note(error, route: route.template)
             }
-            // The client then sees that the response is incomplete.
+            // The connection is then closed, so the client sees that the response is incomplete.
             throw error
         }
-        // With HTTP/2, the end of the task would discard bytes that are not written.
         try await channel.writeAndFlush(HTTPResponsePart.end(nil)).get()
     }
 
-    /// Writes a whole response directly to the channel, if the channel is writable, which most are. The library's
-    /// writer, which can wait for the channel, uses more processor time.
-    ///
-    /// - Returns: false if the response is a stream, or the channel is not writable because the client reads too
-    ///   slowly.
-    private func writeAtOnce(
-        _ response: HTTPResponse, to request: Request, _ watch: RequestWatch, _ channel: any Channel
-    ) -> Bool {
-        if case .stream = response.body { return false }
-        guard channel.isWritable else { return false }
-        let (head, body) = server.fields.whole(response)
-        watch.write(head, request.method == .head ? ByteBuffer() : body, to: channel)
-        return true
+    /// Writes a whole response. If the client reads too slowly, it waits until the socket has accepted the response.
+    private func write(
+        _ fields: HTTPTypes.HTTPResponse, _ body: ByteBuffer, _ watch: RequestWatch, _ channel: any Channel
+    ) async throws {
+        guard !channel.isWritable else { return watch.write(fields, body, to: channel) }
+        let accepted = channel.eventLoop.makePromise(of: Void.self)
+        watch.write(fields, body, to: channel, promise: accepted)
+        try await accepted.futureResult.get()
     }
 }
 
 extension HTTPBodyWriter {
-    /// Writes directly to the channel. The library's writer accepts nothing from a cancelled task, but a stream may
-    /// write final bytes after its cancellation.
+    /// A stream may write final bytes after its task was cancelled.
     init(_ channel: any Channel) {
         self.init { chunk throws(WriteError) in
             guard chunk.bytes.readableBytes > 0 else { return }

@@ -1,5 +1,4 @@
 internal import HTTPTypes
-internal import HummingbirdCore
 internal import Traces
 internal import Tracing
 
@@ -18,16 +17,16 @@ struct ServerSpan: Sendable {
     /// Maximum length of the path in characters.
     private static let pathLimit = 256
 
-    init(_ request: Request, _ tracer: any Tracer, isEncrypted: Bool) {
+    init(_ request: HTTPTypes.HTTPRequest, _ tracer: any Tracer, isEncrypted: Bool) {
         let given = request.method.rawValue
         method = Self.methods.contains(given) ? given : "_OTHER"
         var context = InstrumentationContext.topLevel
-        if let traceparent = request.headers[.traceparent] {
-            context = tracer.context(traceparent: traceparent, state: request.headers[.tracestate])
+        if let traceparent = request.headerFields[.traceparent] {
+            context = tracer.context(traceparent: traceparent, state: request.headerFields[.tracestate])
         }
         span = tracer.startSpan(method == "_OTHER" ? "HTTP" : method, context: context, ofKind: .server)
         guard span.isRecording else { return }
-        let path = (request.head.path ?? "").prefix { $0 != "?" }.prefix(Self.pathLimit)
+        let path = (request.path ?? "").prefix { $0 != "?" }.prefix(Self.pathLimit)
         span.updateAttributes {
             $0["http.request.method"] = method
             $0["url.path"] = String(path)

@@ -11,12 +11,13 @@ import Testing
 
     /// Libraries that only a few targets may import, so that replacing a library changes only those targets.
     static let owners: [String: Set<String>] = [
-        "Hummingbird": ["HTTP"], "HummingbirdCore": ["HTTP"], "HummingbirdTLS": ["HTTP"], "HummingbirdHTTP2": ["HTTP"],
-        "HTTPTypes": ["HTTP"], "NIOPosix": ["HTTP"], "NIOHTTPTypes": ["HTTP"],
+        "Hummingbird": ["HTTP"], "HummingbirdCore": ["HTTP"], "HummingbirdTLS": ["HTTP"], "HTTPTypes": ["HTTP"],
+        "NIOPosix": ["HTTP"], "NIOTLS": ["HTTP"], "NIOHTTPTypes": ["HTTP"], "NIOHTTP2": ["HTTP"],
         "NIOCore": ["HTTP", "OTLPClient", "DeadLetters", "OrderShop"],
         "NIOHTTP1": ["HTTP", "OTLPClient", "DeadLetters", "OrderShop"],
         "AsyncHTTPClient": ["OTLPClient", "DeadLetters", "OrderShop"],
-        "NIOHTTPTypesHTTP1": ["HTTP"], "NIOSSL": ["HTTP", "OTLPClient"], "TOMLKit": ["Settings"],
+        "NIOHTTPTypesHTTP1": ["HTTP"], "NIOHTTPTypesHTTP2": ["HTTP"], "NIOSSL": ["HTTP", "OTLPClient"],
+        "TOMLKit": ["Settings"],
         "CRDKafka": ["Kafka", "EmbeddedKafka"], "CLibPQ": ["Postgres"], "CLinux": ["Blocking"],
     ]
 

@@ -88,4 +88,18 @@ import Testing
             }
         }
     }
+
+    /// The bodies look like requests, and arrive after the answers.
+    @Test func aBodyThatIsNotWantedIsDropped() async throws {
+        try await ServedHTTP.run(Self.routes) { server in
+            let client = try server.client()
+            try await client.send("POST /none HTTP/1.1\r\nHost: x\r\nContent-Length: 7\r\n\r\nGE")
+            #expect(try await client.response().status == 404)
+            try await client.send(
+                "T /v1" + "DELETE /v1/orders HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+            #expect(try await client.response().status == 405)
+            try await client.send("5\r\nGET /\r\n0\r\n\r\n" + Self.post("{}"))
+            #expect(try await client.response().body == "POST {}")
+        }
+    }
 }

@@ -248,6 +248,32 @@ import Testing
         }
     }
 
+    /// The handler continues although its connection was closed. Its thread must not end before it.
+    @Test func aStopWaitsForHandlersWithoutConnections() async throws {
+        let (began, release, ended) = (Signal(), Signal(), Signal())
+        let stubborn = HTTPRoute("/stubborn") { _ in
+            began.happen()
+            // A detached task is not cancelled with the request.
+            await Task.detached { await release.wait() }.value
+            ended.happen()
+            return text("too late")
+        }
+        try await ServedHTTP.run([stubborn]) {
+            $0.drainTimeoutMs = 1
+        } _: { server in
+            let client = try server.client()
+            try await client.send("GET /stubborn HTTP/1.1\r\nHost: x\r\n\r\n")
+            await began.wait()
+            await server.stop()
+            #expect(try await client.receiveToEnd() == "")
+            Task {
+                try await eventually { (try? server.client()) == nil }
+                release.happen()
+            }
+        }
+        #expect(ended.hasHappened)
+    }
+
     @Test func aStopDoesNotWaitForEver() async throws {
         let (began, release) = (Notes<Int>(), Signal())
         let stream = HTTPRoute("/stream", isStream: true) { _ in

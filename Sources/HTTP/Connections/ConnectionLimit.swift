@@ -9,10 +9,6 @@ final class ConnectionLimit: ChannelInboundHandler {
     let server: HTTPServerContext
     let client: ClientIdentity
     private(set) var isDraining = false
-    /// The library's reference to the connection. If a connection is accepted while the server stops, the library
-    /// releases this reference without closing the connection. NIO treats that as a programming error and ends the
-    /// process. Therefore the reference is kept until the connection is closed.
-    var held: (any Sendable)?
     /// The share of the server that the connection holds.
     private var share: Share?
     private var handshake: Scheduled<Void>?
@@ -26,9 +22,7 @@ final class ConnectionLimit: ChannelInboundHandler {
         client = ClientIdentity(address: address?.ipAddress)
     }
 
-    static func install(
-        on channel: any Channel, _ server: HTTPServerContext
-    ) throws -> NIOLoopBound<ConnectionLimit> {
+    static func install(on channel: any Channel, _ server: HTTPServerContext) throws {
         // Each connection keeps a buffer of this size. Most requests fit into it.
         try channel.syncOptions?.setOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 2_048))
         try channel.syncOptions?.setOption(.maxMessagesPerRead, value: 1)
@@ -36,9 +30,7 @@ final class ConnectionLimit: ChannelInboundHandler {
         try channel.syncOptions?.setOption(
             .tcpOption(NIOBSDSocket.Option(rawValue: TCP_USER_TIMEOUT)),
             value: min(server.limits.writeTimeoutMs, Int(CInt.max)))
-        let limit = ConnectionLimit(server, address: channel.remoteAddress)
-        try channel.pipeline.syncOperations.addHandler(limit)
-        return NIOLoopBound(limit, eventLoop: channel.eventLoop)
+        try channel.pipeline.syncOperations.addHandler(ConnectionLimit(server, address: channel.remoteAddress))
     }
 
     func handlerAdded(context: ChannelHandlerContext) {
@@ -49,7 +41,6 @@ final class ConnectionLimit: ChannelInboundHandler {
         if let share { server.admission.end(share, of: client) }
         share = nil
         handshake?.cancel()
-        held = nil
         server.metrics.closed()
     }
 

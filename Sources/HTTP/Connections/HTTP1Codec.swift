@@ -4,13 +4,9 @@ internal import NIOHTTP1
 internal import NIOHTTPTypes
 internal import NIOHTTPTypesHTTP1
 
-/// Replaces the library's codec between the HTTP/1 parser and the requests, and its encoder of responses. The library's
-/// codec hides details that a server must check (the version, each `Host`, transfer codings), and parses every target
-/// with Foundation's `URLComponents`.
-///
-/// Hummingbird answers invalid requests with status 400, without a body, and closes the connection at once. This codec
-/// replaces that answer by a ``Problem``, and closes a connection only after its client has had time to read the
-/// answer.
+/// Translates between the HTTP/1 parser and the requests, and writes responses. Unlike the library's codec, it checks
+/// what a server must check (the version, each `Host`, transfer codings), and does not parse each target with
+/// Foundation's `URLComponents`. It closes a connection only after its client has had time to read the last answer.
 final class HTTP1Codec: ChannelDuplexHandler {
     typealias InboundIn = HTTPServerRequestPart
     typealias InboundOut = HTTPRequestPart
@@ -25,8 +21,6 @@ final class HTTP1Codec: ChannelDuplexHandler {
     private let server: HTTPServerContext
     private var context: ChannelHandlerContext?
     private var encoder = HTTP1Encoder()
-    /// The reason why the connection ends; nil if there is none.
-    private(set) var refusal: Problem?
     /// Whether the connection ends after the answer to the last request so far.
     private var isLast = false
     /// Whether further input of the client is ignored.
@@ -79,7 +73,7 @@ final class HTTP1Codec: ChannelDuplexHandler {
     private func request(of head: HTTPRequestHead) throws(Problem) -> HTTPTypes.HTTPRequest {
         guard let method = try? HTTPTypes.HTTPRequest.Method(head.method) else { throw Self.invalid }
         // These fields do not contain the first Host header.
-        var fields = HTTPFields(head.headers, splitCookie: false)
+        let fields = HTTPFields(head.headers, splitCookie: false)
         isOld = head.version == .http1_0
         isLast = isOld || !head.isKeepAlive
         for field in fields {
@@ -100,8 +94,6 @@ final class HTTP1Codec: ChannelDuplexHandler {
         guard host != nil || isOld else {
             throw Problem(status: 400, detail: "a request must have exactly one Host header")
         }
-        // Hummingbird closes a connection after the answer to a request with this header.
-        if isLast { fields[.connection] = "close" }
         return HTTPTypes.HTTPRequest(
             method: method, scheme: "http", authority: host, path: head.uri, headerFields: fields)
     }
@@ -119,14 +111,13 @@ final class HTTP1Codec: ChannelDuplexHandler {
         }
     }
 
-    /// Accepts no more requests. Requests in progress are answered first.
+    /// Accepts no more requests. The problem answers the request that is being received. If there is none, it follows
+    /// the answers to earlier requests.
     func refuse(_ problem: Problem) {
         guard !isDeaf else { return }
-        refusal = problem
         isDeaf = true
-        // If the last request is complete, Hummingbird answers after all requests in progress.
         isLast = isIncomplete
-        context?.fireErrorCaught(HTTPParserError.unknown)
+        context?.fireErrorCaught(problem)
     }
 
     /// Ends the connection after the answer to the incomplete request.
@@ -141,16 +132,6 @@ final class HTTP1Codec: ChannelDuplexHandler {
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
         switch unwrapOutboundIn(data) {
-        case .head(let response) where underWay.isEmpty:
-            // An answer of Hummingbird itself.
-            guard let refusal else {
-                encoder.append(response, isOld: false, isLast: false)
-                break
-            }
-            server.metrics.answered(route: nil, status: refusal.status, duration: .zero)
-            let (head, body) = server.fields.whole(refusal.response)
-            encoder.append(head, isOld: false, isLast: true)
-            append(body, context)
         case .head(let response): append(response)
         case .body(let bytes): append(bytes, context)
         case .end:
@@ -170,8 +151,9 @@ final class HTTP1Codec: ChannelDuplexHandler {
 
     private func append(_ head: HTTPTypes.HTTPResponse) {
         let isFinal = head.status.kind != .informational
-        let endsConnection = isFinal && (isDraining || isLast) && underWay.count == 1
-        encoder.append(head, isOld: isOld && endsConnection, isLast: endsConnection)
+        // A refusal answers no request.
+        let endsConnection = underWay.isEmpty || isFinal && (isDraining || isLast) && underWay.count == 1
+        encoder.append(head, isOld: isOld && endsConnection && !underWay.isEmpty, isLast: endsConnection)
     }
 
     private func append(_ body: ByteBuffer, _ context: ChannelHandlerContext) {

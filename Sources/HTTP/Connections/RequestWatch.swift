@@ -1,13 +1,11 @@
 internal import HTTPTypes
 internal import NIOCore
-internal import NIOHTTP1
 internal import NIOHTTPTypes
-internal import NIOHTTPTypesHTTP1
 
 /// Watches the requests of one HTTP/1 connection, or the request of one HTTP/2 stream. It ends requests that do not
 /// arrive in time. It cancels handlers that take too long, whose client has disconnected, or that serve streams when
 /// the server stops.
-final class RequestWatch: ChannelInboundHandler, RemovableChannelHandler {
+final class RequestWatch: ChannelInboundHandler {
     typealias InboundIn = HTTPRequestPart
     typealias InboundOut = HTTPRequestPart
 
@@ -16,14 +14,15 @@ final class RequestWatch: ChannelInboundHandler, RemovableChannelHandler {
         let slot: RequestSlot
         /// Whether the handler writes a stream.
         let isStream: Bool
-        let cancel: @Sendable () -> Void
     }
 
+    let isHTTP1: Bool
     private let server: HTTPServerContext
     private var executor: EventLoopExecutor?
     private var eventLoop: (any EventLoop)?
     private var context: ChannelHandlerContext?
     private var connection: ConnectionLimit?
+    /// nil for HTTP/2.
     private var codec: HTTP1Codec?
     /// The server's own address, as text.
     private(set) var localAddress: String?
@@ -33,6 +32,8 @@ final class RequestWatch: ChannelInboundHandler, RemovableChannelHandler {
     private var isReceiving = false
     private var received = 0
     private var answered = 0
+    /// The task of the current request.
+    private var task: Task<Void, Never>?
     private var work: Work?
     private var isLate = false
     /// Whether the handler was cancelled.
@@ -45,34 +46,18 @@ final class RequestWatch: ChannelInboundHandler, RemovableChannelHandler {
     private var deadline = NIODeadline.distantFuture
     private var timer: (task: Scheduled<Void>, at: NIODeadline)?
 
-    init(_ server: HTTPServerContext) {
+    init(_ server: HTTPServerContext, _ codec: HTTP1Codec?) {
         self.server = server
+        self.codec = codec
+        isHTTP1 = codec != nil
     }
 
-    /// The watch of the connection or stream of a request.
-    static func of(_ channel: any Channel) throws -> NIOLoopBound<RequestWatch> {
-        NIOLoopBound(
-            try channel.pipeline.syncOperations.handler(type: RequestWatch.self), eventLoop: channel.eventLoop)
-    }
-
-    var isHTTP1: Bool { codec != nil }
     var client: ClientIdentity { connection?.client ?? ClientIdentity(address: nil) }
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
         eventLoop = context.eventLoop
         executor = server.executor(of: context.eventLoop)
-        let pipeline = context.pipeline.syncOperations
-        if let theirs = try? pipeline.handler(type: HTTP1ToHTTPServerCodec.self) {
-            let codec = HTTP1Codec(server)
-            self.codec = codec
-            // These calls fail only if the handler does not exist.
-            try? pipeline.addHandler(codec, position: .before(theirs))
-            pipeline.removeHandler(theirs, promise: nil)
-            if let encoder = try? pipeline.handler(type: HTTPResponseEncoder.self) {
-                pipeline.removeHandler(encoder, promise: nil)
-            }
-        }
         let socket = isHTTP1 ? context.channel : context.channel.parent
         localAddress = socket?.localAddress?.ipAddress
         connection = try? socket?.pipeline.syncOperations.handler(type: ConnectionLimit.self)
@@ -119,13 +104,10 @@ final class RequestWatch: ChannelInboundHandler, RemovableChannelHandler {
     /// body.
     var isComplete: Bool { received > answered }
 
-    /// Accepts no more requests, and sends the reason after the answers to earlier requests.
+    /// Accepts no more requests. ``RequestReader`` answers with the reason.
     func refuse(_ problem: Problem) {
-        if let codec { codec.refuse(problem) } else { context?.fireErrorCaught(HTTPParserError.unknown) }
+        if let codec { codec.refuse(problem) } else { context?.fireErrorCaught(problem) }
     }
-
-    /// The answer to an incomplete request.
-    var refusal: Problem { codec?.refusal ?? Problem(status: 408, detail: "the request did not arrive in time") }
 
     /// Ends the connection after the answer to the current request.
     func endAfterAnswer() { codec?.endAfterAnswer() }
@@ -137,9 +119,22 @@ final class RequestWatch: ChannelInboundHandler, RemovableChannelHandler {
 
     func answerEnded() { answered += 1 }
 
+    /// Writes a response to what was no valid request.
+    func write(_ refusal: Problem) {
+        guard let context else { return }
+        server.metrics.answered(route: nil, status: refusal.status, duration: .zero)
+        let (head, body) = server.fields.whole(refusal.response)
+        write(head, body, to: context.channel)
+    }
+
     /// Writes a whole response. With HTTP/1, head and body go to the codec directly, because each part that passes all
     /// handlers costs more than its bytes. The end passes all handlers, because they count the responses.
-    func write(_ head: HTTPTypes.HTTPResponse, _ body: ByteBuffer, to channel: any Channel) {
+    ///
+    /// - Parameter promise: fulfilled when the socket has accepted the response.
+    func write(
+        _ head: HTTPTypes.HTTPResponse, _ body: ByteBuffer, to channel: any Channel,
+        promise: EventLoopPromise<Void>? = nil
+    ) {
         let pipeline = channel.pipeline.syncOperations
         if let codec {
             codec.append(head, body)
@@ -147,22 +142,28 @@ final class RequestWatch: ChannelInboundHandler, RemovableChannelHandler {
             pipeline.write(NIOAny(HTTPResponsePart.head(head)), promise: nil)
             if body.readableBytes > 0 { pipeline.write(NIOAny(HTTPResponsePart.body(body)), promise: nil) }
         }
-        pipeline.writeAndFlush(NIOAny(HTTPResponsePart.end(nil)), promise: nil)
+        pipeline.writeAndFlush(NIOAny(HTTPResponsePart.end(nil)), promise: promise)
     }
 
     // MARK: work
 
-    /// Runs the handler of a request in its own task, which can be cancelled without the task of the connection.
+    /// Starts the task of a request, which runs on the thread of the event loop.
+    func start(_ body: sending @escaping () async -> Void) {
+        let task = Task.immediate(executorPreference: executor) { await body() }
+        self.task = task
+        if isCancelled { task.cancel() }
+    }
+
+    /// Runs the handler of a request. If it is cancelled, the rest of the request's task is too.
     ///
     /// - Throws: a ``Problem`` if it took too long, `CancellationError` if the client has disconnected, or an error of
     ///   `body`.
-    static func run<Value: Sendable>(
-        _ watch: NIOLoopBound<RequestWatch>, _ slot: RequestSlot, isStream: Bool,
-        _ body: @escaping @Sendable () async throws -> Value
+    static func run<Value>(
+        _ watch: NIOLoopBound<RequestWatch>, _ slot: RequestSlot, isStream: Bool, _ body: () async throws -> Value
     ) async throws -> Value {
-        let task = Task.immediate(executorPreference: watch.value.executor) { try await body() }
-        watch.value.began(Work(slot: slot, isStream: isStream, cancel: { task.cancel() }))
-        let outcome = await task.result
+        watch.value.began(Work(slot: slot, isStream: isStream))
+        let outcome: Result<Value, any Error>
+        do { outcome = .success(try await body()) } catch { outcome = .failure(error) }
         try watch.value.ended()
         return try outcome.get()
     }
@@ -194,9 +195,9 @@ final class RequestWatch: ChannelInboundHandler, RemovableChannelHandler {
 
     /// Cancels the handler. If it continues for another request timeout, the timer reports it.
     private func cancelWork() {
-        guard let work, !isCancelled else { return }
+        guard work != nil, !isCancelled else { return }
         isCancelled = true
-        work.cancel()
+        task?.cancel()
         arm(server.limits.requestTimeoutMs)
     }
 
