@@ -34,6 +34,8 @@ struct Responder: Sendable {
             guard let problem = problem(of: error, call, watch.value) else { return false }
             response = problem.response
         }
+        // The client may send the body that it announced, or not. Nobody knows where the next request would begin.
+        if !watch.value.isComplete, head.headerFields[.expect] != nil { watch.value.endAfterAnswer() }
         if let origins = server.origins { response.headers += origins.headers(for: head) }
         span?.answered(route: call.route?.template, status: response.status)
         server.metrics.answered(route: call.entry?.template, status: response.status, duration: .now() - began)

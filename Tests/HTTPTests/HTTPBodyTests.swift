@@ -102,4 +102,62 @@ import Testing
             #expect(try await client.response().body == "POST {}")
         }
     }
+
+    /// Nobody knows whether the client sends the body after the refusal.
+    @Test func aRefusalInsteadOf100EndsTheConnection() async throws {
+        try await ServedHTTP.run(Self.routes) { server in
+            let client = try server.client()
+            try await client.send(
+                "POST /none HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 50\r\n\r\n")
+            let refusal = try await client.response()
+            #expect(refusal.status == 404 && refusal.header("connection") == "close")
+            #expect(try await client.receiveToEnd() == "")
+        }
+    }
+
+    /// HTTP/1.0 has no answer 100 (RFC 9110, section 10.1.1).
+    @Test func anOldClientExpectsNothing() async throws {
+        try await ServedHTTP.run(Self.routes) { server in
+            let client = try server.client()
+            try await client.send(
+                "PUT /v1/orders/7 HTTP/1.0\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
+            try await client.send("{}")
+            #expect(try await client.response().body == "put 2")
+        }
+    }
+
+    /// The body is too large, but it arrived completely, and so did a part of the next request.
+    @Test func aRequestBehindOneThatIsTooLargeIsAnswered() async throws {
+        let (began, slow) = (Signal(), Signal())
+        let route = HTTPRoute("/slow") { _ in
+            began.happen()
+            await slow.wait()
+            return text("slow")
+        }
+        try await ServedHTTP.run(Self.routes + [route]) {
+            $0.maxBodyBytes = 100
+        } _: { server in
+            let client = try server.client()
+            let (large, next) = (Self.post(String(repeating: "x", count: 101)), Self.post("{}"))
+            // These bytes arrive together, so the server has read them before it runs the handler further.
+            try await client.send("GET /slow HTTP/1.1\r\nHost: x\r\n\r\n" + large + next.dropLast(2))
+            await began.wait()
+            slow.happen()
+            #expect(try await client.response().body == "slow")
+            #expect(try await client.response().status == 413)
+            try await client.send("{}")
+            #expect(try await client.response().body == "POST {}")
+        }
+    }
+
+    /// A request has one answer, even if its body becomes invalid after that.
+    @Test func aBodyThatIsNotWantedIsNotAnswered() async throws {
+        try await ServedHTTP.run(Self.routes) { server in
+            let client = try server.client()
+            try await client.send("POST /none HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+            #expect(try await client.response().status == 404)
+            try await client.send("no size\r\n")
+            #expect(try await client.receiveToEnd() == "")
+        }
+    }
 }

@@ -112,6 +112,49 @@ import Testing
         }
     }
 
+    /// The nonsense does not fit into the buffers of the sockets, so the server has read most of it.
+    @Test func nonsenseDoesNotCutTheAnswerBeforeIt() async throws {
+        let slow = Signal()
+        let route = HTTPRoute("/slow") { _ in
+            await slow.wait()
+            return text("slow")
+        }
+        try await ServedHTTP.run([route]) { server in
+            let client = try server.client()
+            let nonsense = String(repeating: "NONSENSE\r\n\r\n", count: 2_000_000)
+            try await client.send("GET /slow HTTP/1.1\r\nHost: x\r\n\r\n" + nonsense)
+            client.receiveNow()
+            #expect(client.received.isEmpty)
+            slow.happen()
+            #expect(try await client.response().body == "slow")
+            #expect(try await client.response().status == 400)
+            #expect(try await client.receiveToEnd() == "")
+        }
+    }
+
+    /// The parser takes the bytes behind such a request for another protocol. They must not be collected.
+    @Test func whatFollowsAnUpgradeIsNotKept() async throws {
+        let slow = Signal()
+        let route = HTTPRoute("/slow") { _ in
+            await slow.wait()
+            return text("slow")
+        }
+        try await ServedHTTP.run([route]) { server in
+            let client = try server.client()
+            try await client.send("GET /slow HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: a\r\n\r\n")
+            try await client.send(String(repeating: "x", count: 1_000_000))
+            slow.happen()
+            let response = try await client.response()
+            #expect(response.body == "slow" && response.header("connection") == "close")
+            #expect(try await client.receiveToEnd() == "")
+            let connect = try server.client()
+            try await connect.send("CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n")
+            let refusal = try await connect.response()
+            #expect(refusal.status >= 400 && refusal.header("connection") == "close")
+            #expect(try await connect.receiveToEnd() == "")
+        }
+    }
+
     /// The client sends many more requests than the server reads ahead. The server stops reading, and continues while
     /// it answers.
     @Test func aLongPipelineIsAnsweredToItsEnd() async throws {

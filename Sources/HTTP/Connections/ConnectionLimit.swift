@@ -88,9 +88,10 @@ final class ConnectionLimit: ChannelInboundHandler {
     }
 
     private func drain(_ context: ChannelHandlerContext) {
-        isDraining = true
         http1?.drain()
         for stream in streams.values { stream.drain() }
+        guard !isDraining else { return }
+        isDraining = true
         let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
         let end = context.eventLoop.scheduleTask(in: .milliseconds(Int64(server.drainLimitMs))) {
             bound.value.close(promise: nil)

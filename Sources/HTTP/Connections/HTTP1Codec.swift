@@ -3,6 +3,7 @@ internal import NIOCore
 internal import NIOHTTP1
 internal import NIOHTTPTypes
 internal import NIOHTTPTypesHTTP1
+internal import NIOSSL
 
 /// Translates between the HTTP/1 parser and the requests, and writes responses. Unlike the library's codec, it checks
 /// what a server must check (the version, each `Host`, transfer codings), and does not parse each target with
@@ -73,9 +74,10 @@ final class HTTP1Codec: ChannelDuplexHandler {
     private func request(of head: HTTPRequestHead) throws(Problem) -> HTTPTypes.HTTPRequest {
         guard let method = try? HTTPTypes.HTTPRequest.Method(head.method) else { throw Self.invalid }
         // These fields do not contain the first Host header.
-        let fields = HTTPFields(head.headers, splitCookie: false)
+        var fields = HTTPFields(head.headers, splitCookie: false)
         isOld = head.version == .http1_0
-        isLast = isOld || !head.isKeepAlive
+        // After CONNECT and after the header Upgrade, the parser treats further bytes as another protocol.
+        isLast = isOld || !head.isKeepAlive || head.method == .CONNECT
         for field in fields {
             switch field.name.canonicalName {
             // RFC 9112, section 3.2.
@@ -85,11 +87,12 @@ final class HTTP1Codec: ChannelDuplexHandler {
             case "transfer-encoding" where isOld || field.value.lowercased() != "chunked",
                 "transfer-encoding" where fields[values: .transferEncoding].count > 1:
                 throw Problem(status: 400, detail: "the server does not support the transfer coding of the body")
-            // After this header, the parser treats further bytes as another protocol.
             case "upgrade": isLast = true
             default: break
             }
         }
+        // RFC 9110, section 10.1.1.
+        if isOld { fields[.expect] = nil }
         let host = head.headers.first(name: "Host")
         guard host != nil || isOld else {
             throw Problem(status: 400, detail: "a request must have exactly one Host header")
@@ -107,6 +110,10 @@ final class HTTP1Codec: ChannelDuplexHandler {
         case HTTPParserError.invalidVersion:
             refuse(Problem(status: 505, detail: "the server supports HTTP/1.1, not this version"))
         case is HTTPParserError: refuse(Self.invalid)
+        // The reason came before.
+        case ByteToMessageDecoderError.dataReceivedInErrorState: break
+        // The client has closed its side without saying so in TLS. It still reads the answers to complete requests.
+        case NIOSSLError.uncleanShutdown: break
         default: context.fireErrorCaught(error)
         }
     }
@@ -120,8 +127,10 @@ final class HTTP1Codec: ChannelDuplexHandler {
         context?.fireErrorCaught(problem)
     }
 
-    /// Ends the connection after the answer to the incomplete request.
+    /// Ends the connection after the answer to the current request, if that is the last one so far. If others follow, it
+    /// is completely received.
     func endAfterAnswer() {
+        guard underWay.count == 1 else { return }
         isLast = true
         isDeaf = true
     }

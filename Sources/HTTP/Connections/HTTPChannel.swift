@@ -50,8 +50,16 @@ struct HTTPChannel: ServerChildChannel {
                 case .negotiated("h2"): try addHTTP2(to: channel, logger)
                 case .negotiated, .fallback: try addHTTP1(to: channel, logger)
                 }
+                repeatStop(on: channel)
             }
         }
+    }
+
+    /// Tells handlers that were added during a stop about it.
+    private func repeatStop(on channel: any Channel) {
+        let pipeline = channel.pipeline.syncOperations
+        guard (try? pipeline.handler(type: ConnectionLimit.self))?.isDraining == true else { return }
+        pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
     }
 
     private func addHTTP1(to channel: any Channel, _ logger: Logger) throws {
@@ -63,19 +71,22 @@ struct HTTPChannel: ServerChildChannel {
         limits.maxHeaderFieldCount = HTTP1Codec.maxHeaderFields
         let codec = HTTP1Codec(server)
         let pipeline = channel.pipeline.syncOperations
-        try pipeline.addHandler(ByteToMessageHandler(HTTPRequestDecoder(limitConfiguration: limits)))
+        // The parser takes all bytes at once, unless it waits for another protocol.
+        try pipeline.addHandler(
+            ByteToMessageHandler(
+                HTTPRequestDecoder(limitConfiguration: limits), maximumBufferSize: limits.maxHeaderListSize))
         try pipeline.addHandler(codec)
         try addRequests(to: channel, codec, logger)
     }
 
     private func addHTTP2(to channel: any Channel, _ logger: Logger) throws {
+        // A stream needs both directions: a client that sends no frames receives no further bytes either.
+        try channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: false)
         let manager = NIOHTTP2ServerConnectionManagementHandler(
             eventLoop: channel.eventLoop,
             configuration: .init(
                 maxIdleTime: .milliseconds(Int64(server.configuration.idleTimeoutMs)), maxAge: nil,
                 maxGraceTime: .milliseconds(Int64(server.configuration.writeTimeoutMs)), keepalive: nil))
-        // A stream needs both directions: a client that sends no frames receives no further bytes either.
-        try channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: false)
         let pipeline = channel.pipeline.syncOperations
         _ = try pipeline.configureHTTP2Pipeline(
             mode: .server, connectionConfiguration: .init(), streamConfiguration: .init(),

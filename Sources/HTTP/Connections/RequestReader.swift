@@ -189,7 +189,8 @@ final class RequestReader: ChannelDuplexHandler {
 
     private func endIfLast() {
         if let refusal {
-            if watch.isHTTP1 { watch.write(refusal) }
+            // A request whose body is dropped has its answer.
+            if watch.isHTTP1, case .done = progress { watch.write(refusal) }
             close()
         } else if isInputClosed {
             close()

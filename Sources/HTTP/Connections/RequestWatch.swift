@@ -202,6 +202,8 @@ final class RequestWatch: ChannelInboundHandler {
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        // A stop ends the HTTP/2 connection after its streams. The handler of a stream would cut what is not sent yet.
+        if event is ChannelShouldQuiesceEvent, !isHTTP1 { return }
         if case .inputClosed? = event as? ChannelEvent, isHTTP1 {
             isInputClosed = true
             inputClosed()
