@@ -127,8 +127,8 @@ final class HTTP1Codec: ChannelDuplexHandler {
         context?.fireErrorCaught(problem)
     }
 
-    /// Ends the connection after the answer to the current request, if that is the last one so far. If others follow, it
-    /// is completely received.
+    /// Ends the connection after the answer to the current request, if that is the last one so far. If others follow,
+    /// it is completely received.
     func endAfterAnswer() {
         guard underWay.count == 1 else { return }
         isLast = true
