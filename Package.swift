@@ -296,7 +296,7 @@ let tests: [Target] = [
     suite("SettingsTests", dependsOn: "Settings"),
     suite(
         "HTTPTests", dependsOn: "HTTP", "Operations", "Traces", "StreamCore", "TestKit", .logging, .coreMetrics,
-        .tracing, .serviceLifecycle, .httpTypes, .nioCore),
+        .tracing, .serviceLifecycle, .httpTypes, .nioCore, .nioEmbedded, .nioHTTPTypes, .nioSSL),
     suite(
         "TracesTests", dependsOn: "Traces", "Operations", "StreamCore", "TestKit", .logging, .coreMetrics, .tracing,
         .serviceLifecycle),
@@ -405,6 +405,7 @@ extension Target.Dependency {
     static let nioHTTP1 = product(name: "NIOHTTP1", package: "swift-nio")
     static let nioHTTP2 = product(name: "NIOHTTP2", package: "swift-nio-http2")
     static let nioTLS = product(name: "NIOTLS", package: "swift-nio")
+    static let nioEmbedded = product(name: "NIOEmbedded", package: "swift-nio")
     static let nioHTTPTypes = product(name: "NIOHTTPTypes", package: "swift-nio-extras")
     static let nioHTTPTypesHTTP1 = product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras")
     static let nioHTTPTypesHTTP2 = product(name: "NIOHTTPTypesHTTP2", package: "swift-nio-extras")
