@@ -86,16 +86,16 @@ import Testing
         }
     }
 
+    private static func slow(until release: Signal) -> HTTPRoute {
+        HTTPRoute("/slow") { _ in
+            await release.wait()
+            return text("slow")
+        }
+    }
+
     @Test func pipelinedRequestsAreAnsweredInTheirOrder() async throws {
         let slow = Signal()
-        let routes =
-            Self.routes + [
-                HTTPRoute("/slow") { _ in
-                    await slow.wait()
-                    return text("slow")
-                }
-            ]
-        try await ServedHTTP.run(routes) { server in
+        try await ServedHTTP.run(Self.routes + [Self.slow(until: slow)]) { server in
             let client = try server.client()
             let paths = ["/slow", "/ok", "/none", "/large", "/ok"]
             try await client.send(paths.map { "GET \($0) HTTP/1.1\r\nHost: x\r\n\r\n" }.joined() + "NONSENSE\r\n\r\n")
@@ -115,11 +115,7 @@ import Testing
     /// The nonsense does not fit into the buffers of the sockets, so the server has read most of it.
     @Test func nonsenseDoesNotCutTheAnswerBeforeIt() async throws {
         let slow = Signal()
-        let route = HTTPRoute("/slow") { _ in
-            await slow.wait()
-            return text("slow")
-        }
-        try await ServedHTTP.run([route]) { server in
+        try await ServedHTTP.run([Self.slow(until: slow)]) { server in
             let client = try server.client()
             let nonsense = String(repeating: "NONSENSE\r\n\r\n", count: 2_000_000)
             try await client.send("GET /slow HTTP/1.1\r\nHost: x\r\n\r\n" + nonsense)
@@ -135,11 +131,7 @@ import Testing
     /// The parser takes the bytes behind such a request for another protocol. They must not be collected.
     @Test func whatFollowsAnUpgradeIsNotKept() async throws {
         let slow = Signal()
-        let route = HTTPRoute("/slow") { _ in
-            await slow.wait()
-            return text("slow")
-        }
-        try await ServedHTTP.run([route]) { server in
+        try await ServedHTTP.run([Self.slow(until: slow)]) { server in
             let client = try server.client()
             try await client.send("GET /slow HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: a\r\n\r\n")
             try await client.send(String(repeating: "x", count: 1_000_000))

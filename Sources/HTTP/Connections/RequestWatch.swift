@@ -100,8 +100,7 @@ final class RequestWatch: ChannelInboundHandler {
         context.fireChannelRead(data)
     }
 
-    /// Whether the current request is completely received. The library treats the end of a connection as the end of the
-    /// body.
+    /// Whether the current request is completely received.
     var isComplete: Bool { received > answered }
 
     /// Accepts no more requests. ``RequestReader`` answers with the reason.
