@@ -39,7 +39,7 @@ PYTHON      ?= /usr/bin/python3
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: ## Install the system packages that are missing (Debian: librdkafka, libpq, libcrypto, PostgreSQL, Chart.js)
+setup: ## Install the system packages that are missing (Debian: librdkafka, libpq, libcurl, libcrypto, PostgreSQL, Chart.js)
 	@scripts/setup
 
 build: setup ## Build everything in release

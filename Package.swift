@@ -147,8 +147,8 @@ let features: [Target] = [
         "Projections", dependsOn: "Events", "Letters", "Traces", "Kafka", "Postgres", "StreamCore", .logging, .metrics,
         .tracing),
     module(
-        "DeadLetters", dependsOn: "Projections", "Leadership", "Letters", "Kafka", "Postgres", "Digests", "StreamCore",
-        .logging, .metrics, .asyncHTTPClient, .nioCore, .nioHTTP1),
+        "DeadLetters", dependsOn: "Projections", "Leadership", "Letters", "Kafka", "Postgres", "HTTPClient", "Digests",
+        "StreamCore", .logging, .metrics),
     module("ReadModels", dependsOn: "Kafka", "Postgres", "StreamCore"),
     module(
         "OrderSummary", embedding: "SQL", dependsOn: "Projections", "ReadModels", "Events", "Orders", "Postgres",
@@ -188,8 +188,8 @@ let features: [Target] = [
         "Inventory", "Events", "StreamCore", "WireJSON"),
     module(
         "OrderShop", dependsOn: "AccountCommands", "InventoryCommands", "OrderCommands", "ProductCommands", "Commands",
-        "Accounts", "Customers", "Events", "Orders", "Products", "Postgres", "StreamCore", "WireJSON", .logging,
-        .asyncHTTPClient, .nioCore, .nioHTTP1),
+        "Accounts", "Customers", "Events", "Orders", "Products", "Postgres", "HTTPClient", "StreamCore", "WireJSON",
+        .logging),
     module("Verification", dependsOn: "Outbox", "Events", "Orders", "Letters", "Kafka", "Postgres", "StreamCore"),
     module("Tail", dependsOn: "Kafka", "StreamCore", "WireJSON"),
     module("Inspection", dependsOn: "Outbox", "Tail", "Migrations", "Kafka", "Postgres", "StreamCore"),
@@ -216,8 +216,7 @@ let support: [Target] = [
     module(
         "Traces", dependsOn: "Blocking", "StreamCore", "WireJSON", .logging, .coreMetrics, .tracing, .serviceLifecycle),
     // Spans on their way to a collector. A target of its own, so that features do not link an HTTP client.
-    module(
-        "OTLPClient", dependsOn: "Traces", "StreamCore", "WireJSON", .asyncHTTPClient, .nioCore, .nioHTTP1, .nioSSL),
+    module("OTLPClient", dependsOn: "HTTPClient", "Traces", "StreamCore", "WireJSON"),
     module("Migrations", embedding: "SQL", dependsOn: "Postgres", "StreamCore", .logging),
     module("Settings", dependsOn: .tomlKit),
     // Common values of requests and answers, independent of the server.
@@ -250,6 +249,7 @@ let domain: [Target] = [
 let clients: [Target] = [
     module("Kafka", dependsOn: "CRDKafka", "Blocking", "StreamCore"),
     module("Postgres", dependsOn: "CLibPQ", "Blocking", "StreamCore"),
+    module("HTTPClient", dependsOn: "CCurl", "CLibCrypto"),
     module("EmbeddedKafka", dependsOn: "CRDKafka", "Blocking"),
     module("EmbeddedPostgres", dependsOn: "Blocking", "StreamCore"),
 ]
@@ -266,7 +266,8 @@ let base: [Target] = [
 let systemLibraries: [Target] = [
     .systemLibrary(name: "CRDKafka", pkgConfig: "rdkafka", providers: [.apt(["librdkafka-dev"])]),
     .systemLibrary(name: "CLibPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
-    // libpq links it as well.
+    .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+    // libpq and libcurl link it as well.
     .systemLibrary(name: "CLibCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
     .target(name: "CLinux"),
 ]
@@ -283,6 +284,8 @@ let tests: [Target] = [
     module(
         "CommandKit", path: "Tests/CommandKit", dependsOn: "Commands", "Events", "Postgres", "StreamCore", "TestKit",
         .logging),
+    // A server that gives the answers of a test.
+    module("EndpointKit", path: "Tests/EndpointKit"),
     // A collector of spans.
     module("CollectorKit", path: "Tests/CollectorKit", dependsOn: "HTTP", .logging, .serviceLifecycle),
     suite("ArchitectureTests"),
@@ -315,9 +318,10 @@ let tests: [Target] = [
         "ProjectionsTests", dependsOn: "Projections", "Letters", "Traces", "Kafka", "Postgres", "Migrations",
         "EmbeddedKafka", "EmbeddedPostgres", "StreamCore", "TestKit", .logging, .tracing),
     suite("DigestsTests", dependsOn: "Digests"),
+    suite("HTTPClientTests", dependsOn: "HTTPClient", "HTTP", "CollectorKit", "EndpointKit", "TestKit"),
     suite(
         "DeadLettersTests", dependsOn: "DeadLetters", "Projections", "Letters", "Kafka", "Postgres", "Migrations",
-        "EmbeddedKafka", "EmbeddedPostgres", "Digests", "StreamCore", "TestKit", .logging),
+        "EmbeddedKafka", "EmbeddedPostgres", "Digests", "StreamCore", "EndpointKit", "TestKit", .logging),
     suite(
         "OrderSummaryTests", dependsOn: "OrderSummary", "OrderSummaryKit", "Projections", "Events", "Orders", "Kafka",
         "Postgres", "StreamCore", "TestKit"),
@@ -359,7 +363,7 @@ let tests: [Target] = [
         "Commands", "CommandKit", "Projections", "Events", "Orders", "Inventory", "Kafka", "Postgres", "StreamCore",
         "WireJSON", "TestKit", .logging),
     suite(
-        "OrderShopTests", dependsOn: "OrderShop", "AccountCommands", "InventoryCommands", "OrderCommands",
+        "OrderShopTests", dependsOn: "OrderShop", "HTTPClient", "AccountCommands", "InventoryCommands", "OrderCommands",
         "ProductCommands", "Commands", "CommandKit", "OrderSummary", "OrderSummaryKit", "Products", "Events", "Orders",
         "Postgres", "EmbeddedPostgres", "Migrations", "StreamCore", "WireJSON", "TestKit", .logging),
     suite(
@@ -396,7 +400,6 @@ extension Target.Dependency {
     static let deque = product(name: "DequeModule", package: "swift-collections")
     static let tracing = product(name: "Tracing", package: "swift-distributed-tracing")
     static let serviceLifecycle = product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
-    static let asyncHTTPClient = product(name: "AsyncHTTPClient", package: "async-http-client")
     static let hummingbirdCore = product(name: "HummingbirdCore", package: "hummingbird")
     static let hummingbirdTLS = product(name: "HummingbirdTLS", package: "hummingbird")
     static let httpTypes = product(name: "HTTPTypes", package: "swift-http-types")
@@ -433,7 +436,6 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-distributed-tracing.git", from: "1.7.3"),
         .package(url: "https://github.com/apple/swift-collections.git", from: "1.6.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
-        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),

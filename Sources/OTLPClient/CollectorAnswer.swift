@@ -18,7 +18,7 @@ struct CollectorAnswer: Sendable {
     var status: Int
     /// The header `Retry-After`.
     var retryAfter: String?
-    /// Empty unless the batch was accepted.
+    /// Means something only if the batch was accepted.
     var body: [UInt8] = []
 
     private static let retryable: Set<Int> = [429, 502, 503, 504]

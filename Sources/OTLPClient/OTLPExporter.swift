@@ -1,7 +1,4 @@
-internal import AsyncHTTPClient
-internal import NIOCore
-internal import NIOHTTP1
-internal import NIOSSL
+internal import HTTPClient
 public import Traces
 
 /// Sends spans to a collector over HTTP: OTLP/HTTP with the encoding JSON (opentelemetry.io/docs/specs/otlp).
@@ -36,8 +33,7 @@ public struct OTLPExporter: SpanExporter {
 
     /// Whether the file contains certificates in PEM.
     public static func canRead(certificatesFile path: String) -> Bool {
-        let certificates = try? NIOSSLCertificate.fromPEMFile(path)
-        return certificates?.isEmpty == false
+        WebClient.canRead(certificatesFile: path)
     }
 
     /// Maximum size of an answer's body, in bytes.
@@ -45,81 +41,51 @@ public struct OTLPExporter: SpanExporter {
 
     private let configuration: Configuration
     private let encoder: OTLPTraces
-    private let client: HTTPClient
+    private let client: WebClient
+    private let headers: [(name: String, value: String)]
 
     /// Call ``close()`` in the end.
     public init(_ configuration: Configuration, encoder: OTLPTraces) {
         self.configuration = configuration
         self.encoder = encoder
-        let timeout = TimeAmount.milliseconds(Int64(configuration.timeoutMs))
-        var settings = HTTPClient.Configuration(
-            redirectConfiguration: .disallow, timeout: .init(connect: timeout, read: timeout))
-        settings.httpVersion = .http1Only
-        // SpanExport decides about further attempts.
-        settings.connectionPool.retryConnectionEstablishment = false
-        if let file = configuration.certificatesFile {
-            var tls = TLSConfiguration.makeClientConfiguration()
-            tls.trustRoots = .file(file)
-            settings.tlsConfiguration = tls
-        }
-        // The export of spans must not create spans.
-        settings.tracing.tracer = nil
-        client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: settings)
+        var settings = WebClient.Configuration()
+        settings.certificatesFile = configuration.certificatesFile
+        client = WebClient(settings)
+        headers = Self.headers(configuration)
     }
 
     public func export(_ spans: [FinishedSpan]) async throws -> SpanRejection? {
         try Task.checkCancellation()
-        let answer: CollectorAnswer
-        do {
-            answer = try await answerInTime(to: encoder.encode(spans))
-        } catch let error as TransientExportError {
-            throw error
-        } catch let error as HTTPClientError where Self.timeouts.contains(error) {
-            throw late
+        let request = OutgoingRequest(
+            .post, configuration.endpoint, headers: headers, body: encoder.encode(spans),
+            timeoutMs: configuration.timeoutMs, maxBodyBytes: Self.maxAnswerBytes)
+        let answer: IncomingAnswer
+        do throws(ExchangeError) {
+            answer = try await client.send(request)
         } catch {
-            try Task.checkCancellation()
-            throw TransientExportError("the collector cannot be reached: \(error)")
+            switch error {
+            case .timedOut:
+                throw TransientExportError(
+                    "the collector did not complete its answer within \(configuration.timeoutMs) ms")
+            case .failed(let text): throw TransientExportError("the collector cannot be reached: \(text)")
+            case .cancelled: throw CancellationError()
+            }
         }
-        return try answer.rejection()
+        // The status has decided: what the body of an accepted batch adds is the number of refused spans.
+        return try CollectorAnswer(
+            status: answer.status, retryAfter: answer.header("Retry-After"), body: answer.body ?? []
+        ).rejection()
     }
 
     public func close() async {
-        try? await client.shutdown()
+        await client.close()
     }
 
-    private static let timeouts: [HTTPClientError] = [.deadlineExceeded, .connectTimeout, .readTimeout]
-
-    private var late: TransientExportError {
-        TransientExportError("the collector did not complete its answer within \(configuration.timeoutMs) ms")
-    }
-
-    /// The client's own timeout ends with the head of the answer, so this is a limit for the whole.
-    private func answerInTime(to body: [UInt8]) async throws -> CollectorAnswer {
-        try await withThrowingTaskGroup(of: CollectorAnswer.self) { group in
-            group.addTask { try await answer(to: body) }
-            group.addTask {
-                try await Task.sleep(for: .milliseconds(configuration.timeoutMs))
-                throw late
-            }
-            defer { group.cancelAll() }
-            guard let answer = try await group.next() else { throw CancellationError() }
-            return answer
-        }
-    }
-
-    private func answer(to body: [UInt8]) async throws -> CollectorAnswer {
-        var request = HTTPClientRequest(url: configuration.endpoint)
-        request.method = .POST
-        request.headers = ["Content-Type": "application/json", "User-Agent": configuration.userAgent]
-        for (name, value) in configuration.headers { request.headers.replaceOrAdd(name: name, value: value) }
-        request.body = .bytes(body)
-        let response = try await client.execute(request, timeout: .milliseconds(Int64(configuration.timeoutMs)))
-        var answer = CollectorAnswer(
-            status: Int(response.status.code), retryAfter: response.headers.first(name: "Retry-After"))
-        // The status has decided: what the body of an accepted batch adds is the number of refused spans.
-        if answer.isAccepted, let body = try? await response.body.collect(upTo: Self.maxAnswerBytes) {
-            answer.body = Array(body.readableBytesView)
-        }
-        return answer
+    /// The headers of each request. Those of the configuration replace the others.
+    private static func headers(_ configuration: Configuration) -> [(name: String, value: String)] {
+        let own = [("Content-Type", "application/json"), ("User-Agent", configuration.userAgent)]
+        let configured = configuration.headers.map { (name: $0.key, value: $0.value) }
+        return own.filter { (name, _) in !configured.contains { $0.name.lowercased() == name.lowercased() } }
+            + configured
     }
 }

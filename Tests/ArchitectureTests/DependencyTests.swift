@@ -13,12 +13,10 @@ import Testing
     static let owners: [String: Set<String>] = [
         "Hummingbird": ["HTTP"], "HummingbirdCore": ["HTTP"], "HummingbirdTLS": ["HTTP"], "HTTPTypes": ["HTTP"],
         "NIOPosix": ["HTTP"], "NIOTLS": ["HTTP"], "NIOHTTPTypes": ["HTTP"], "NIOHTTP2": ["HTTP"],
-        "NIOCore": ["HTTP", "OTLPClient", "DeadLetters", "OrderShop"],
-        "NIOHTTP1": ["HTTP", "OTLPClient", "DeadLetters", "OrderShop"],
-        "AsyncHTTPClient": ["OTLPClient", "DeadLetters", "OrderShop"],
-        "NIOHTTPTypesHTTP1": ["HTTP"], "NIOHTTPTypesHTTP2": ["HTTP"], "NIOSSL": ["HTTP", "OTLPClient"],
+        "NIOCore": ["HTTP"], "NIOHTTP1": ["HTTP"], "NIOHTTPTypesHTTP1": ["HTTP"], "NIOHTTPTypesHTTP2": ["HTTP"],
+        "NIOSSL": ["HTTP"],
         "TOMLKit": ["Settings"],
-        "CRDKafka": ["Kafka", "EmbeddedKafka"], "CLibPQ": ["Postgres"], "CLinux": ["Blocking"],
+        "CRDKafka": ["Kafka", "EmbeddedKafka"], "CLibPQ": ["Postgres"], "CLinux": ["Blocking"], "CCurl": ["HTTPClient"],
     ]
 
     struct Source: Sendable, CustomTestStringConvertible {

@@ -1,4 +1,5 @@
 import AccountCommands
+import HTTPClient
 import Logging
 import Migrations
 import Postgres

@@ -1,7 +1,5 @@
-internal import AsyncHTTPClient
 internal import Foundation
-internal import NIOCore
-internal import NIOHTTP1
+internal import HTTPClient
 
 /// Sends one POST request and reads the head of its answer. Whatever the endpoint does, the exchange ends within its
 /// timeout, reads no body and follows no redirect.
@@ -30,41 +28,29 @@ enum WebhookExchange {
     static func post(
         _ url: URL, headers: [(name: String, value: String)], body: [UInt8], timeoutMs: Int
     ) async throws(Failure) {
-        var request = HTTPClientRequest(url: url.absoluteString)
-        request.method = .POST
-        for (name, value) in headers { request.headers.replaceOrAdd(name: name, value: value) }
-        request.body = .bytes(body)
-        // Alerts are rare, so each has its own client and connection.
-        let client = HTTPClient(configuration: configuration(timeoutMs))
+        // An alert is about many events, so its request has no header of a trace. Alerts are rare, so each has its own
+        // client and connection.
+        let client = WebClient()
+        let request = OutgoingRequest(
+            .post, url.absoluteString, headers: headers, body: body, timeoutMs: timeoutMs, maxBodyBytes: nil)
         let status: Result<Int, Failure>
-        do {
-            let answer = try await client.execute(request, timeout: .milliseconds(Int64(timeoutMs)))
-            status = .success(Int(answer.status.code))
+        do throws(ExchangeError) {
+            status = .success(try await client.send(request).status)
         } catch {
-            status = .failure(Task.isCancelled ? .cancelled : Failure(error))
+            status = .failure(Failure(error))
         }
-        // Closes the connection, even if a body is still arriving.
-        try? await client.shutdown()
+        await client.close()
         let code = try status.get()
         guard (200..<300).contains(code) else { throw .refused(status: code) }
-    }
-
-    private static func configuration(_ timeoutMs: Int) -> HTTPClient.Configuration {
-        var configuration = HTTPClient.Configuration(
-            redirectConfiguration: .disallow, timeout: .init(connect: .milliseconds(Int64(timeoutMs))))
-        configuration.httpVersion = .http1Only
-        // The sender decides about further attempts.
-        configuration.connectionPool.retryConnectionEstablishment = false
-        // An alert is about many events, so it belongs to no trace. The webhook of another program must not receive a
-        // trace either.
-        configuration.tracing.tracer = nil
-        return configuration
     }
 }
 
 extension WebhookExchange.Failure {
-    fileprivate init(_ error: any Error) {
-        let isTimeout = [.deadlineExceeded, .connectTimeout].contains(error as? HTTPClientError)
-        self = isTimeout ? .timedOut : .unreachable("\(error)")
+    fileprivate init(_ error: ExchangeError) {
+        switch error {
+        case .timedOut: self = .timedOut
+        case .failed(let text): self = .unreachable(text)
+        case .cancelled: self = .cancelled
+        }
     }
 }

@@ -1,17 +1,10 @@
-internal import AsyncHTTPClient
 internal import Foundation
-internal import NIOCore
-internal import NIOHTTP1
+internal import HTTPClient
 internal import StreamCore
 
 /// A request to command-service.
 struct RemoteCommand: Hashable, Sendable {
-    enum Method: String, Sendable {
-        case post = "POST"
-        case delete = "DELETE"
-    }
-
-    var method = Method.post
+    var method = OutgoingRequest.Method.post
     /// The path relative to the service's address, which begins with `/v1`. Ids in it are percent-encoded.
     let path: String
     /// The JSON body; empty for none.
@@ -73,7 +66,7 @@ public final class CommandServiceClient: Sendable {
 
     private let configuration: Configuration
     private let base: String
-    private let client: HTTPClient
+    private let client: WebClient
     private let onTrouble: @Sendable (String) -> Void
 
     private static let maximumAnswerBytes = 1_048_576
@@ -83,26 +76,24 @@ public final class CommandServiceClient: Sendable {
         self.configuration = configuration
         self.onTrouble = onTrouble
         base = configuration.url.hasSuffix("/") ? String(configuration.url.dropLast()) : configuration.url
-        var settings = HTTPClient.Configuration(
-            redirectConfiguration: .disallow, timeout: .init(connect: .seconds(5)))
-        settings.httpVersion = .http1Only
-        settings.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = configuration.connections
-        settings.connectionPool.retryConnectionEstablishment = false
-        client = HTTPClient(configuration: settings)
+        var settings = WebClient.Configuration()
+        settings.maxConnections = configuration.connections
+        settings.connectTimeoutMs = 5_000
+        client = WebClient(settings)
     }
 
     /// Closes the connections. The client cannot be used afterwards.
     public func shutdown() async {
-        try? await client.shutdown()
+        await client.close()
     }
 
     /// Requests the OpenAPI description, to detect a wrong address before the load begins.
     ///
     /// - Throws: ``Failure``.
     public func check() async throws {
-        let answer: (status: Int, location: String?, retryAfter: Duration?, body: [UInt8])
+        let answer: IncomingAnswer
         do {
-            answer = try await exchange("GET", "/openapi.json", [], key: nil)
+            answer = try await exchange(.get, "/openapi.json")
         } catch {
             throw Failure(code: .unreachable, description: "\(configuration.url) does not answer: \(error)")
         }
@@ -132,24 +123,25 @@ public final class CommandServiceClient: Sendable {
     }
 
     private func attempt(_ command: RemoteCommand) async throws -> Attempt {
-        let answer: (status: Int, location: String?, retryAfter: Duration?, body: [UInt8])
+        let answer: IncomingAnswer
         do {
-            answer = try await exchange(command.method.rawValue, command.path, command.body, key: command.key)
+            answer = try await exchange(command.method, command.path, command)
         } catch {
             return .later("\(error)", after: nil)
         }
-        let problem = Self.problem(answer.body)
+        guard let body = answer.body else { return .later("an answer that broke off", after: nil) }
+        let problem = Self.problem(body)
         switch answer.status {
         case 200..<300:
-            let id = answer.location?.split(separator: "/").last.map(String.init)
+            let id = answer.header("Location")?.split(separator: "/").last.map(String.init)
             return .answer(.accepted(id: id))
         case 401, 403:
             throw Failure(
                 code: .unauthorized,
                 description: "\(base) answers \(answer.status): give a valid token in --token-file")
         case 404 where problem == nil: return .answer(.absent)
-        case 408, 429, 502, 503, 504: return .later("\(answer.status) \(problem ?? "")", after: answer.retryAfter)
-        case 409 where problem == "concurrent-change": return .later("409 concurrent-change", after: answer.retryAfter)
+        case 408, 429, 502, 503, 504: return .later("\(answer.status) \(problem ?? "")", after: Self.pause(answer))
+        case 409 where problem == "concurrent-change": return .later("409 concurrent-change", after: Self.pause(answer))
         case 404, 409, 422:
             if let problem, problem != "idempotency-key-reused" { return .answer(.refused(rule: problem)) }
         default: break
@@ -160,24 +152,20 @@ public final class CommandServiceClient: Sendable {
     }
 
     private func exchange(
-        _ method: String, _ path: String, _ body: [UInt8], key: String?
-    ) async throws -> (status: Int, location: String?, retryAfter: Duration?, body: [UInt8]) {
-        var request = HTTPClientRequest(url: base + path)
-        request.method = HTTPMethod(rawValue: method)
-        request.headers.add(name: "User-Agent", value: "millrace-load")
-        if let token = configuration.token { request.headers.add(name: "Authorization", value: "Bearer \(token)") }
-        if let key { request.headers.add(name: "Idempotency-Key", value: "\"\(key)\"") }
-        if !body.isEmpty {
-            request.headers.add(name: "Content-Type", value: "application/json")
-            request.body = .bytes(ByteBuffer(bytes: body))
-        }
-        let answer = try await client.execute(request, timeout: .milliseconds(Int64(configuration.timeoutMs)))
-        let bytes = try await answer.body.collect(upTo: Self.maximumAnswerBytes)
-        let seconds = answer.headers.first(name: "Retry-After").flatMap { Int($0) }
-        return (
-            Int(answer.status.code), answer.headers.first(name: "Location"),
-            seconds.map { .seconds(min(max($0, 0), 60)) }, Array(buffer: bytes)
-        )
+        _ method: OutgoingRequest.Method, _ path: String, _ command: RemoteCommand? = nil
+    ) async throws(ExchangeError) -> IncomingAnswer {
+        var request = OutgoingRequest(
+            method, base + path, headers: [("User-Agent", "millrace-load")], body: command?.body ?? [],
+            timeoutMs: configuration.timeoutMs, maxBodyBytes: Self.maximumAnswerBytes)
+        if let token = configuration.token { request.headers.append(("Authorization", "Bearer \(token)")) }
+        if let key = command?.key { request.headers.append(("Idempotency-Key", "\"\(key)\"")) }
+        if !request.body.isEmpty { request.headers.append(("Content-Type", "application/json")) }
+        return try await client.send(request)
+    }
+
+    /// The pause that the service asks for, at most a minute.
+    private static func pause(_ answer: IncomingAnswer) -> Duration? {
+        answer.header("Retry-After").flatMap { Int($0) }.map { .seconds(min(max($0, 0), 60)) }
     }
 
     /// The last part of a problem's type (RFC 9457).

@@ -1,4 +1,5 @@
 import Digests
+import EndpointKit
 import Foundation
 import Logging
 import Postgres
@@ -13,7 +14,7 @@ import Testing
 
     struct Scene {
         let connection: PostgresConnection
-        let server: WebhookServer
+        let server: ScriptedEndpoint
 
         func add(_ kind: String = "new_group", errorClass: String? = "missing_field") async throws {
             try await connection.execute(
@@ -36,10 +37,10 @@ import Testing
 
     /// Runs a sender and a private webhook server while `body` runs, then stops both.
     static func run(
-        _ answers: [WebhookServer.Answer], senders: Int = 1, _ set: (inout AlertConfiguration) -> Void = { _ in },
+        _ answers: [ScriptedEndpoint.Answer], senders: Int = 1, _ set: (inout AlertConfiguration) -> Void = { _ in },
         _ body: (Scene) async throws -> Void
     ) async throws {
-        let server = try WebhookServer(answers)
+        let server = try ScriptedEndpoint(answers)
         defer { server.stop() }
         var alerts = AlertConfiguration(url: server.url, secret: WebhookSecret(secret))
         alerts.pollIntervalMs = 10
@@ -103,7 +104,7 @@ import Testing
     }
 
     @Test func anEndpointThatStaysDownIsGivenUp() async throws {
-        let closed = try WebhookServer([.hangUp])
+        let closed = try ScriptedEndpoint([.hangUp])
         closed.stop()
         try await Self.run(
             [.status(200)],
@@ -119,7 +120,7 @@ import Testing
     }
 
     @Test func redirectionsAreNotFollowed() async throws {
-        let other = try WebhookServer([.status(200)])
+        let other = try ScriptedEndpoint([.status(200)])
         defer { other.stop() }
         try await Self.run([
             .status(302, headers: "Location: \(other.url)\r\n"), .status(307, headers: "Location: /x\r\n"),
@@ -142,8 +143,8 @@ import Testing
         }
     }
 
-    @Test(arguments: [WebhookServer.Answer.silence, .endlessHead])
-    func anEndpointThatComesToNoEndCostsItsTimeoutOnly(answer: WebhookServer.Answer) async throws {
+    @Test(arguments: [ScriptedEndpoint.Answer.silence, .endlessHead])
+    func anEndpointThatComesToNoEndCostsItsTimeoutOnly(answer: ScriptedEndpoint.Answer) async throws {
         try await Self.run([answer, .status(200)], { $0.timeoutMs = 300 }) { scene in
             try await scene.add()
             try await eventually { try await scene.count("sent_at IS NOT NULL AND tries > 1") == 1 }

@@ -1,15 +1,16 @@
 import Foundation
 import Glibc
 import Synchronization
-import Testing
 
 /// An HTTP server on 127.0.0.1 that gives the answers of a test. It uses one thread for each connection.
-final class WebhookServer: Sendable {
-    struct Request: Sendable {
-        let head: String
-        let body: [UInt8]
+public final class ScriptedEndpoint: Sendable {
+    public struct Request: Sendable {
+        /// The request line and the headers.
+        public let head: String
+        public let body: [UInt8]
 
-        func header(_ name: String) -> String? {
+        /// The value of the first header with this name, which is in lower case.
+        public func header(_ name: String) -> String? {
             for line in head.split(separator: "\r\n").dropFirst() {
                 let parts = line.split(separator: ":", maxSplits: 1)
                 guard parts.count == 2, parts[0].lowercased() == name else { continue }
@@ -20,11 +21,15 @@ final class WebhookServer: Sendable {
     }
 
     /// The answer to a connection after its request is read.
-    enum Answer: Sendable {
+    public enum Answer: Sendable {
         /// A status with headers and a short body.
         case status(Int, headers: String = "")
         /// A status, headers, and a body that does not end while the client reads it.
         case endlessBody(Int, headers: String = "")
+        /// An answer that leaves the connection open for the next request.
+        case kept(Int)
+        /// This text, as it is. Then the server closes the connection, or waits until the client does.
+        case text(String, closes: Bool = true)
         /// Headers without an end.
         case endlessHead
         /// The server sends nothing and the connection stays open.
@@ -36,24 +41,27 @@ final class WebhookServer: Sendable {
     private struct State {
         var requests: [Request] = []
         var answers: [Answer]
+        var connections = 0
         var bytesSent = 0
         var brokenOff = 0
         var isOpen = true
     }
 
-    let port: Int
+    public let port: Int
     private let listener: Int32
     private let state: Mutex<State>
 
-    var url: String { "http://127.0.0.1:\(port)/hook" }
-    var requests: [Request] { state.withLock(\.requests) }
+    public var url: String { "http://127.0.0.1:\(port)/hook" }
+    public var requests: [Request] { state.withLock(\.requests) }
+    /// Number of accepted connections.
+    public var connections: Int { state.withLock(\.connections) }
     /// Number of bytes that were sent in bodies and heads without an end.
-    var bytesSent: Int { state.withLock(\.bytesSent) }
+    public var bytesSent: Int { state.withLock(\.bytesSent) }
     /// Number of endless answers that the client aborted.
-    var brokenOff: Int { state.withLock(\.brokenOff) }
+    public var brokenOff: Int { state.withLock(\.brokenOff) }
 
     /// - Parameter answers: one answer for each request. The last one answers all later requests.
-    init(_ answers: [Answer]) throws {
+    public init(_ answers: [Answer]) throws {
         state = Mutex(State(answers: answers))
         listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         var address = sockaddr_in()
@@ -69,12 +77,12 @@ final class WebhookServer: Sendable {
             }
         }
         port = Int(UInt16(bigEndian: address.sin_port))
-        try #require(isListening)
+        guard isListening else { throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO) }
         Thread.detachNewThread { [self] in accept() }
     }
 
     /// Accepts no more connections. Open connections end soon.
-    func stop() {
+    public func stop() {
         state.withLock { $0.isOpen = false }
         shutdown(listener, Int32(SHUT_RDWR))
     }
@@ -83,16 +91,18 @@ final class WebhookServer: Sendable {
         while state.withLock(\.isOpen) {
             let connection = Glibc.accept(listener, nil, nil)
             if connection < 0 { break }
+            state.withLock { $0.connections += 1 }
             Thread.detachNewThread { [self] in
-                serve(connection)
+                while serve(connection) {}
                 close(connection)
             }
         }
         close(listener)
     }
 
-    private func serve(_ connection: Int32) {
-        guard let request = Self.read(connection) else { return }
+    /// - Returns: whether the connection is open for another request.
+    private func serve(_ connection: Int32) -> Bool {
+        guard let request = Self.read(connection) else { return false }
         let answer = state.withLock { state in
             state.requests.append(request)
             return state.answers.count > 1 ? state.answers.removeFirst() : state.answers[0]
@@ -107,12 +117,19 @@ final class WebhookServer: Sendable {
         case .endlessHead:
             _ = Self.write("HTTP/1.1 200 OK\r\n", connection)
             pour("x-filler: " + String(repeating: "x", count: 1_000) + "\r\n", connection)
-        case .silence:
-            // Waits until the client closes the connection.
-            var byte: UInt8 = 0
-            while unsafe recv(connection, &byte, 1, 0) > 0 {}
+        case .kept(let status):
+            return Self.write("HTTP/1.1 \(status) -\r\nContent-Length: 2\r\n\r\nok", connection)
+        case .text(let text, let closes):
+            if Self.write(text, connection), !closes { Self.waitForClose(connection) }
+        case .silence: Self.waitForClose(connection)
         case .hangUp: break
         }
+        return false
+    }
+
+    private static func waitForClose(_ connection: Int32) {
+        var byte: UInt8 = 0
+        while unsafe recv(connection, &byte, 1, 0) > 0 {}
     }
 
     private func pour(_ text: String, _ connection: Int32) {
