@@ -59,8 +59,10 @@ struct TransactionsOfOthersTests {
                     let all = try KafkaAdmin(ledger.kafka, countsOpenTransactions: true)
                     #expect(try await all.endOffsets(of: [partition]) == [partition: 4])
                     #expect(try await KafkaAdmin(ledger.kafka).endOffsets(of: [partition]) == [partition: 1])
-                    try await eventually { observer.now.standing[partition]?.end == 1 }
-                    #expect(observer.now.standing[partition]?.next == 1)
+                    try await eventually {
+                        let standing = observer.now.standing[partition]
+                        return standing?.next == 1 && standing?.end == 1
+                    }
                 }
                 // Three records and the marker.
                 try await eventually { try await ledger.status()?.nextOffsets[partition] == 5 }

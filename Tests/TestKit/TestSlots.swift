@@ -1,8 +1,11 @@
+internal import Foundation
+
 /// Limits the number of tests that use servers at the same time. Swift Testing starts all tests of the process
 /// together. Without a limit, hundreds of them would share two processors and the server's connections, and would miss
 /// every deadline.
 public enum TestSlots {
-    private static let slots = Slots(count: 5)
+    /// Tests wait a lot, so several share a processor. All share one PostgreSQL server and its connections.
+    private static let slots = Slots(count: min(4 * max(ProcessInfo.processInfo.activeProcessorCount, 2), 16))
     @TaskLocal private static var isHeld = false
 
     /// Runs `body` when slots are free. Inside the `body` of another call it runs at once, because a test needs its
