@@ -1,5 +1,4 @@
 internal import CLinux
-internal import Foundation
 internal import Glibc
 
 /// A child process in its own session, so a Ctrl-C on the terminal does not reach it. It inherits only its standard
@@ -77,9 +76,7 @@ public struct ChildProcess: Sendable {
     /// Waits for the end on a new thread and does not report it, so that the process does not stay a zombie. Call it
     /// instead of ``waitForEnd()``.
     public func reap() {
-        let thread = Thread { _ = waitBlocking() }
-        thread.name = "reap-child"
-        thread.start()
+        startThread("reap-child") { _ = waitBlocking() }
     }
 
     private func waitBlocking() -> End {

@@ -1,5 +1,4 @@
 import Dispatch
-internal import Foundation
 import Synchronization
 
 /// An executor that runs an actor's jobs, and the tasks that prefer it, on one operating-system thread of its own.
@@ -17,9 +16,7 @@ public final class ThreadExecutor: SerialExecutor, TaskExecutor {
     ///
     /// - Parameter name: the name in `top -H` and debuggers; Linux keeps the first 15 bytes.
     public init(name: String) {
-        let thread = Thread { [jobs] in jobs.runUntilClosed() }
-        thread.name = String(name.prefix(15))
-        thread.start()
+        startThread(name) { [jobs] in jobs.runUntilClosed() }
     }
 
     deinit {

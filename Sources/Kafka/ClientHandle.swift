@@ -1,5 +1,5 @@
+internal import Blocking
 internal import CRDKafka
-internal import Foundation
 internal import Synchronization
 
 /// Owns one librdkafka client. Every object that holds memory of the client (batches, topics, queues) also holds this
@@ -47,7 +47,7 @@ final class ClientHandle: @unchecked Sendable {
         // Swift's pool and must not be blocked. A consumer that was not closed does not leave its group; its session
         // times out.
         let last = unsafe LastReference(pointer: pointer, log: log, kept: kept.withLock { $0 })
-        Thread.detachNewThread { last.destroy() }
+        startThread("kafka-destroy") { last.destroy() }
     }
 
     /// Keeps an object that callbacks use until the client is destroyed.

@@ -1,5 +1,5 @@
+internal import Blocking
 internal import CRDKafka
-internal import Foundation
 public import StreamCore
 internal import Synchronization
 
@@ -190,12 +190,10 @@ extension Consumer {
         _ question: @escaping @Sendable () throws(KafkaError) -> Value
     ) async throws(KafkaError) -> Value {
         let (answers, answer) = AsyncStream.makeStream(of: Result<Value, KafkaError>.self)
-        let thread = Thread {
+        startThread("kafka-ask") {
             do throws(KafkaError) { answer.yield(.success(try question())) } catch { answer.yield(.failure(error)) }
             answer.finish()
         }
-        thread.name = "kafka-ask"
-        thread.start()
         // The sequence ends without a value if this task is cancelled. The thread ends when librdkafka returns from the
         // call.
         for await result in answers { return try result.get() }
@@ -211,11 +209,9 @@ extension Consumer {
         guard isAskingToFetch.compareExchange(expected: false, desired: true, ordering: .relaxed).exchanged else {
             return
         }
-        let thread = Thread { [self] in
+        startThread("kafka-ask") { [self] in
             _ = try? handle.queryWatermarks(partition, timeoutMs: 1)
             isAskingToFetch.store(false, ordering: .relaxed)
         }
-        thread.name = "kafka-ask"
-        thread.start()
     }
 }

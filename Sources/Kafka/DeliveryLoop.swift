@@ -1,5 +1,5 @@
+internal import Blocking
 internal import CRDKafka
-internal import Foundation
 internal import Synchronization
 
 /// The producer's thread: receives delivery reports, passes them on, and wakes tasks that wait for space.
@@ -47,9 +47,7 @@ final class DeliveryLoop: Sendable {
     // MARK: the thread
 
     func start() {
-        let thread = Thread { self.run() }
-        thread.name = "kafka-deliver"
-        thread.start()
+        startThread("kafka-deliver") { self.run() }
     }
 
     private func run() {

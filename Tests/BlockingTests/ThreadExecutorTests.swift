@@ -18,6 +18,9 @@ private actor Worker {
     func block(until gate: DispatchSemaphore) { gate.wait() }
 
     func threadIdentity() -> ObjectIdentifier { currentThread() }
+
+    /// The name of this actor's thread, as the system knows it.
+    func threadName() throws -> String { try String(contentsOfFile: "/proc/thread-self/comm", encoding: .utf8) }
 }
 
 private func currentThread() -> ObjectIdentifier { ObjectIdentifier(Thread.current) }
@@ -27,6 +30,15 @@ private func currentThread() -> ObjectIdentifier { ObjectIdentifier(Thread.curre
         let worker = Worker()
         let first = await worker.threadIdentity()
         for _ in 0..<100 { #expect(await worker.threadIdentity() == first) }
+    }
+
+    /// So that `top -H` shows which thread uses the processor.
+    @Test func theSystemKnowsTheThreadsName() async throws {
+        #expect(try await Worker().threadName() == "test-worker\n")
+        let name = await onOwnThread("a-name-of-more-than-15-bytes") {
+            try? String(contentsOfFile: "/proc/thread-self/comm", encoding: .utf8)
+        }
+        #expect(name == "a-name-of-more-\n")
     }
 
     @Test func aBlockedActorHoldsUpNobodyElse() async {

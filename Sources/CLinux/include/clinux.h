@@ -8,4 +8,7 @@ int clinux_eventfd(void);
 // posix_spawn_file_actions_addclosefrom_np(3) for a posix_spawn_file_actions_t: 0, or an error number.
 int clinux_spawn_close_from(void *actions, int lowest);
 
+// pthread_setname_np(3) for the calling thread. Linux keeps the first 15 bytes.
+void clinux_name_thread(const char *name);
+
 #endif
