@@ -249,7 +249,7 @@ let domain: [Target] = [
 let clients: [Target] = [
     module("Kafka", dependsOn: "CRDKafka", "Blocking", "StreamCore"),
     module("Postgres", dependsOn: "CLibPQ", "Blocking", "StreamCore"),
-    module("HTTPClient", dependsOn: "CCurl", "CLibCrypto"),
+    module("HTTPClient", dependsOn: "CCurl", "CLibCrypto", "Blocking"),
     module("EmbeddedKafka", dependsOn: "CRDKafka", "Blocking"),
     module("EmbeddedPostgres", dependsOn: "Blocking", "StreamCore"),
 ]

@@ -1,4 +1,5 @@
 internal import CCurl
+internal import Glibc
 
 /// One exchange as libcurl carries it out. Only the client's thread uses it.
 ///
@@ -59,11 +60,23 @@ internal import CCurl
             answer.body = code == CURLE_OK ? body : nil
             return .success(answer)
         }
-        if headBytes > Self.maxHeadBytes {
-            return .failure(.failed("the answer's head is larger than \(Self.maxHeadBytes) bytes"))
+        return .failure(.failed(reason(code)))
+    }
+
+    /// Says why there is no answer. The same cause always has the same text, so that logs need not repeat it.
+    private func reason(_ code: CURLcode) -> String {
+        if headBytes > Self.maxHeadBytes { return "the answer's head is larger than \(Self.maxHeadBytes) bytes" }
+        let general = unsafe String(cString: curl_easy_strerror(code))
+        switch code {
+        case CURLE_OK: return "the server closed the connection before the end of the answer's head"
+        case CURLE_COULDNT_CONNECT:
+            // libcurl's own text has the time that the attempt took, and not the system's error.
+            let number = unsafe ccurl_os_error(handle)
+            return number == 0 ? general : "\(general): \(unsafe String(cString: strerror(Int32(number))))"
+        default:
+            let text = unsafe String(cString: errorText)
+            return text.isEmpty ? general : text
         }
-        let text = unsafe String(cString: errorText)
-        return .failure(.failed(text.isEmpty ? unsafe String(cString: curl_easy_strerror(code)) : text))
     }
 
     // MARK: the request
@@ -74,12 +87,14 @@ internal import CCurl
         try set(CURLOPT_PROXY, "")
         // libcurl must not change the process's signal handlers.
         try set(CURLOPT_NOSIGNAL, 1)
+        // The end of the transfer does not wait for a thread that resolves a name.
+        try set(CURLOPT_QUICK_EXIT, 1)
         try set(CURLOPT_TIMEOUT_MS, max(request.timeoutMs, 1))
         try set(CURLOPT_CONNECTTIMEOUT_MS, max(configuration.connectTimeoutMs, 1))
         try set(CURLOPT_SSLVERSION, Int(CURL_SSLVERSION_TLSv1_2))
         if let file = configuration.certificatesFile {
             try set(CURLOPT_CAINFO, file)
-            // The folder of the system's authorities.
+            // Otherwise libcurl would also trust the authorities in the system's folder.
             try set(CURLOPT_CAPATH, nil)
         }
     }
@@ -168,8 +183,8 @@ internal import CCurl
             let status = line.split(separator: " ", maxSplits: 2).dropFirst().first.flatMap { Int($0) }
             answer = IncomingAnswer(status: status ?? 0, headers: [])
         } else if line.isEmpty {
-            // An answer such as 100 Continue is followed by another one.
-            hasHead = answer.status >= 200
+            // An answer such as 100 Continue is followed by another one, but 101 Switching Protocols is not.
+            hasHead = answer.status >= 200 || answer.status == 101
         } else if let colon = line.utf8.firstIndex(of: UInt8(ascii: ":")) {
             let value = line[line.index(after: colon)...].drop { $0 == " " || $0 == "\t" }
             answer.headers.append((String(line[..<colon]), String(value)))

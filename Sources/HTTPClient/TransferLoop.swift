@@ -1,3 +1,4 @@
+internal import Blocking
 internal import CCurl
 internal import Foundation
 internal import Synchronization
@@ -11,6 +12,8 @@ final class TransferLoop: Sendable {
     private struct Inbox {
         var started: [(Exchange, Continuation)] = []
         var isClosed = false
+        /// Whether libcurl's handle may be used no longer.
+        var isCleaning = false
         var hasEnded = false
         /// Those who wait for the end of the thread.
         var closers: [CheckedContinuation<Void, Never>] = []
@@ -26,15 +29,20 @@ final class TransferLoop: Sendable {
     private let multi: Multi
     private let inbox = Mutex(Inbox())
 
-    init(_ configuration: WebClient.Configuration) {
+    /// Starts the thread.
+    ///
+    /// - Returns: nil if the process lacks memory or file descriptors for it.
+    init?(_ configuration: WebClient.Configuration) {
         self.configuration = configuration
-        precondition(Self.isLibraryReady, "libcurl cannot be initialized")
-        guard let handle = unsafe curl_multi_init() else { preconditionFailure("no memory for libcurl") }
+        guard Self.isLibraryReady, let handle = unsafe curl_multi_init() else { return nil }
         multi = unsafe Multi(handle: handle)
-        unsafe ccurl_multi_set_long(handle, CURLMOPT_MAX_HOST_CONNECTIONS, configuration.maxConnections)
-        let thread = Thread { [self] in run() }
-        thread.name = "http-client"
-        thread.start()
+        // Without file descriptors, some versions of libcurl have a handle that nobody can wake.
+        guard unsafe curl_multi_wakeup(handle) == CURLM_OK else {
+            unsafe curl_multi_cleanup(handle)
+            return nil
+        }
+        unsafe ccurl_multi_quick_exit(handle)
+        startThread("http-client") { [self] in run() }
     }
 
     private static let isLibraryReady = curl_global_init(Int(CURL_GLOBAL_DEFAULT)) == CURLE_OK
@@ -51,7 +59,7 @@ final class TransferLoop: Sendable {
     /// Makes the thread look at its inbox and for cancelled exchanges.
     func wake() {
         inbox.withLock { inbox in
-            if !inbox.hasEnded { unsafe _ = curl_multi_wakeup(multi.handle) }
+            if !inbox.isCleaning { unsafe _ = curl_multi_wakeup(multi.handle) }
         }
     }
 
@@ -90,9 +98,10 @@ final class TransferLoop: Sendable {
             if isClosed { break }
             work(&transfers)
         }
+        inbox.withLock { $0.isCleaning = true }
+        unsafe curl_multi_cleanup(multi.handle)
         let closers = inbox.withLock { inbox in
             inbox.hasEnded = true
-            unsafe curl_multi_cleanup(multi.handle)
             return inbox.closers
         }
         for closer in closers { closer.resume() }
@@ -125,6 +134,8 @@ final class TransferLoop: Sendable {
         if code == CURLM_OK { code = unsafe curl_multi_poll(multi.handle, nil, 0, 60_000, nil) }
         if code == CURLM_OK { return }
         for id in transfers.keys { end(id, &transfers) { _ in .failure(.failed(Self.text(code))) } }
+        // The error may stay.
+        Thread.sleep(forTimeInterval: 0.1)
     }
 
     private func end(

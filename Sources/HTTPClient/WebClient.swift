@@ -4,12 +4,11 @@ internal import Synchronization
 /// Sends HTTP/1.1 requests to servers of others, with libcurl.
 ///
 /// Whatever a server does, an exchange ends within its timeout and keeps a limited part of the answer in memory. The
-/// client follows no redirect, uses no proxy, and sends no header but those of the request and of HTTP itself. It keeps
-/// connections open for further requests. All exchanges of a client run on one thread of its own.
+/// client follows no redirect, uses no proxy, and sends no header but those of the request and of HTTP itself. It opens
+/// as many connections as there are exchanges at the same time, and keeps them open for further requests. All exchanges
+/// of a client run on one thread of its own.
 public final class WebClient: Sendable {
     public struct Configuration: Sendable {
-        /// Maximum number of connections to one host; further requests wait. 0 for no limit.
-        public var maxConnections = 0
         /// Maximum time to establish a connection, in milliseconds. The timeout of the request is a limit as well.
         public var connectTimeoutMs = 300_000
         /// The file with the certificate authorities to trust, in PEM; nil for those of the system.
@@ -18,7 +17,8 @@ public final class WebClient: Sendable {
         public init() {}
     }
 
-    private let loop: TransferLoop
+    /// nil if libcurl could not start.
+    private let loop: TransferLoop?
 
     /// Starts the client's thread.
     public init(_ configuration: Configuration = Configuration()) {
@@ -26,19 +26,26 @@ public final class WebClient: Sendable {
     }
 
     deinit {
-        loop.beginToClose()
+        loop?.beginToClose()
     }
 
     /// Whether TLS can use the file for ``Configuration/certificatesFile``.
     public static func canRead(certificatesFile path: String) -> Bool {
         let store = unsafe X509_STORE_new()
-        defer { unsafe X509_STORE_free(store) }
+        defer {
+            unsafe X509_STORE_free(store)
+            // OpenSSL keeps the errors of a thread for others to find.
+            ERR_clear_error()
+        }
         return unsafe X509_STORE_load_file(store, path) == 1
     }
 
-    /// Sends a request and reads its answer. If the server closed the connection of an earlier request, libcurl sends
-    /// it again on a new connection. A cancellation of the task ends the exchange and closes its connection.
+    /// Sends a request and reads its answer. A cancellation of the task ends the exchange and closes its connection.
+    ///
+    /// If a connection of an earlier request ends before the first byte of the answer, libcurl sends the request again
+    /// on a new connection. The server may have executed it, so send only requests that may be executed twice.
     public func send(_ request: OutgoingRequest) async throws(ExchangeError) -> IncomingAnswer {
+        guard let loop else { throw .failed("libcurl cannot start: the process has no free file descriptor or memory") }
         let exchange = Exchange(request)
         let result = await withTaskCancellationHandler {
             await withCheckedContinuation { loop.start(exchange, $0) }
@@ -52,7 +59,7 @@ public final class WebClient: Sendable {
     /// Ends all exchanges with ``ExchangeError/cancelled``, closes the connections, and ends the thread. Requests that
     /// are sent later end with the same error.
     public func close() async {
-        await loop.close()
+        await loop?.close()
     }
 }
 

@@ -33,7 +33,7 @@ struct CommandServiceOptions: ParsableArguments {
     }
 
     /// - Throws: if no service is given, or the token file is invalid.
-    func configuration(connections: Int) throws -> CommandServiceClient.Configuration {
+    func configuration() throws -> CommandServiceClient.Configuration {
         guard let url = url ?? Endpoints.value(of: "COMMAND_SERVICE_URL") else {
             throw ValidationError(
                 "No command-service: give --url, set COMMAND_SERVICE_URL, or run `millrace dev` here.")
@@ -47,8 +47,6 @@ struct CommandServiceOptions: ParsableArguments {
             }
             token = text
         }
-        var configuration = CommandServiceClient.Configuration(url: url, token: token)
-        configuration.connections = connections
-        return configuration
+        return CommandServiceClient.Configuration(url: url, token: token)
     }
 }

@@ -132,7 +132,7 @@ struct LoadCommand: AsyncParsableCommand {
     /// Runs `body` with a client of the command-service.
     private func withService(_ body: (CommandServiceClient) async throws -> Void) async throws {
         let trouble = RareNotice()
-        let client = CommandServiceClient(try service.configuration(connections: shop.concurrency)) {
+        let client = CommandServiceClient(try service.configuration()) {
             trouble.say("a command had no answer (\($0)); sending it again")
         }
         do {

@@ -63,21 +63,8 @@ public final class ScriptedEndpoint: Sendable {
     /// - Parameter answers: one answer for each request. The last one answers all later requests.
     public init(_ answers: [Answer]) throws {
         state = Mutex(State(answers: answers))
-        listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let listener = listener
-        // SAFETY: a sockaddr_in may be passed as a sockaddr, together with its size.
-        let isListening = unsafe withUnsafeMutablePointer(to: &address) { pointer in
-            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
-                unsafe bind(listener, generic, length) == 0 && getsockname(listener, generic, &length) == 0
-                    && listen(listener, 16) == 0
-            }
-        }
-        port = Int(UInt16(bigEndian: address.sin_port))
-        guard isListening else { throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO) }
+        (listener, port) = try BoundPort.bindSocket()
+        guard listen(listener, 16) == 0 else { throw BoundPort.error }
         Thread.detachNewThread { [self] in accept() }
     }
 

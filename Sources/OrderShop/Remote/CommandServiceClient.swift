@@ -21,8 +21,6 @@ public final class CommandServiceClient: Sendable {
         public var url: String
         /// The bearer token; nil if the service requires none.
         public var token: String?
-        /// Maximum number of connections.
-        public var connections = 4
         /// Maximum time for one request, in milliseconds.
         public var timeoutMs = 35_000
 
@@ -77,7 +75,6 @@ public final class CommandServiceClient: Sendable {
         self.onTrouble = onTrouble
         base = configuration.url.hasSuffix("/") ? String(configuration.url.dropLast()) : configuration.url
         var settings = WebClient.Configuration()
-        settings.maxConnections = configuration.connections
         settings.connectTimeoutMs = 5_000
         client = WebClient(settings)
     }
@@ -129,7 +126,7 @@ public final class CommandServiceClient: Sendable {
         } catch {
             return .later("\(error)", after: nil)
         }
-        guard let body = answer.body else { return .later("an answer that broke off", after: nil) }
+        guard let body = answer.body else { return .later("an answer that broke off or is too large", after: nil) }
         let problem = Self.problem(body)
         switch answer.status {
         case 200..<300:
