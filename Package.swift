@@ -85,11 +85,21 @@ let executables: [Target] = [
 // MARK: commands: the commands of operators
 
 let commands: [Target] = [
+    // The root command, and the commands that know the daemons.
     module(
-        "OperatorCommands", dependsOn: "Catalog", "ProjectionPrograms", "Daemon", "DeadLetters", "ProcessManagers",
-        "Projections", "ReadModels", "SQLProjections", "SQLText", "Outbox", "OrderShop", "Events", "Verification",
-        "Tail", "Inspection", "Migrations", "Settings", .logging, "EmbeddedKafka", "EmbeddedPostgres", "Kafka",
-        "Postgres", "Blocking", "StreamCore", "WireJSON", .argumentParser)
+        "OperatorCommands", dependsOn: "RepairCommands", "ProjectionCommands", "CommandSupport", "Catalog",
+        "ProjectionPrograms", "Daemon", "Projections", "ReadModels", "SQLProjections", "SQLText", "Outbox", "OrderShop",
+        "Verification", "Tail", "Inspection", "Migrations", "Settings", .logging, "EmbeddedKafka", "EmbeddedPostgres",
+        "Kafka", "Postgres", "Blocking", "StreamCore", .argumentParser),
+    // What follows does not depend on daemons, and is compiled beside their programs.
+    module(
+        "RepairCommands", dependsOn: "CommandSupport", "DeadLetters", "ProcessManagers", "Outbox", "Events", "Postgres",
+        "StreamCore", "WireJSON", .argumentParser),
+    module(
+        "ProjectionCommands", dependsOn: "CommandSupport", "Projections", "ReadModels", "SQLProjections", "SQLText",
+        "Migrations", "EmbeddedPostgres", "Postgres", "StreamCore", .argumentParser),
+    module(
+        "CommandSupport", dependsOn: "Tail", "Settings", "Kafka", "Postgres", "StreamCore", .argumentParser),
 ]
 
 // MARK: programs: the settings and the composition of one daemon each; the catalog names them all
@@ -375,9 +385,10 @@ let tests: [Target] = [
         "InspectionTests", dependsOn: "Inspection", "Tail", "Migrations", "Projections", "Kafka", "Postgres",
         "StreamCore", "TestKit"),
     suite(
-        "OperatorCommandsTests", dependsOn: "Blocking", "Inspection", "Tail", "OperatorCommands", "Catalog",
-        "DeadLetters", "ProcessManagers", "Projections", "Outbox", "OrderShop", "Events", "Orders", "Verification",
-        "Migrations", "Postgres", "StreamCore", "TestKit", .argumentParser),
+        "OperatorCommandsTests", dependsOn: "OperatorCommands", "RepairCommands", "ProjectionCommands",
+        "CommandSupport", "Catalog", "Inspection", "Tail", "DeadLetters", "ProcessManagers", "Projections", "Outbox",
+        "OrderShop", "Events", "Orders", "Verification", "Migrations", "Postgres", "Blocking", "StreamCore", "TestKit",
+        .argumentParser),
     suite(
         "DaemonTests", dependsOn: "Catalog", "OutboxRelayProgram", "OrderSummaryProgram", "ProjectionPrograms",
         "Daemon", "Settings", "Operations", "Outbox", "Projections", "Migrations", "Postgres", "Kafka", "EmbeddedKafka",

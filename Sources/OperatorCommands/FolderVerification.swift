@@ -1,5 +1,6 @@
 internal import Kafka
 internal import Postgres
+internal import ProjectionCommands
 internal import SQLProjections
 internal import SQLText
 internal import Verification
@@ -39,7 +40,7 @@ struct FolderVerification {
         case .folders(let paths):
             var comparisons: [Verdict.Comparison] = []
             for path in paths {
-                comparisons += try await self.comparisons(of: RebuildTarget(folder: path, writable))
+                comparisons += try await self.comparisons(of: VersionSchema(folder: path, writable))
             }
             return comparisons
         case .registered: return try await registered()
@@ -65,8 +66,8 @@ struct FolderVerification {
                 continue
             }
             do {
-                let target = try await RebuildTarget(stored: name, version: version, writable)
-                comparisons += try await self.comparisons(of: target)
+                let schema = try await VersionSchema(stored: name, version: version, writable)
+                comparisons += try await self.comparisons(of: schema)
             } catch let error as VersionSchema.Refusal {
                 comparisons.append(Self.undecided("\(name)@\(version)", error.description))
             } catch let error as InvalidFolder {
@@ -76,8 +77,7 @@ struct FolderVerification {
         return comparisons
     }
 
-    private func comparisons(of target: RebuildTarget) async throws -> [Verdict.Comparison] {
-        guard let version = target.version else { return [] }
+    private func comparisons(of version: VersionSchema) async throws -> [Verdict.Comparison] {
         if let incompleteHistory { return [Self.undecided(version.name, incompleteHistory)] }
         do {
             let tables = try await FolderReplay(version, writable, kafka: kafka).run()

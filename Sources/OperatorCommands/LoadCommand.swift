@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import CommandSupport
 internal import Logging
 internal import Migrations
 internal import OrderShop

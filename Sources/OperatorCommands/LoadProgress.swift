@@ -1,3 +1,4 @@
+internal import CommandSupport
 internal import OrderShop
 internal import StreamCore
 internal import Synchronization

@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import Catalog
+internal import CommandSupport
 internal import Migrations
 
 /// `millrace migrate`: applies and checks the database schema.

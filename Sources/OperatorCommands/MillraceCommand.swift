@@ -1,6 +1,10 @@
 public import ArgumentParser
+internal import Catalog
+internal import CommandSupport
 internal import Daemon
 internal import Foundation
+internal import ProjectionCommands
+internal import RepairCommands
 internal import StreamCore
 
 /// `millrace`, the command line for operators. It reads the arguments and runs a subcommand.
@@ -21,7 +25,7 @@ public struct MillraceCommand: AsyncParsableCommand {
             DevCommand.self, MigrateCommand.self, LoadCommand.self, VerifyCommand.self, TailCommand.self,
             TraceCommand.self, LagCommand.self, DoctorCommand.self, StatusCommand.self,
             OutboxCommand.self, ProjectionCommand.self, RebuildCommand.self, PauseCommand.self, ResumeCommand.self,
-            DeadLettersCommand.self, ProcessCommand.self, ConfigCommand.self,
+            DeadLettersCommand<Catalog>.self, ProcessCommand.self, ConfigCommand.self,
         ])
 
     public init() {}
@@ -44,3 +48,6 @@ public struct MillraceCommand: AsyncParsableCommand {
         }
     }
 }
+
+/// `millrace dead-letters edit` checks an event as the daemons do.
+extension Catalog: ConsumerCodecs {}

@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import CommandSupport
 internal import Foundation
 internal import Verification
 
@@ -28,7 +29,7 @@ struct VerificationReport {
         }
         for comparison in verdict.comparisons {
             lines.append(Self.line(comparison))
-            lines += comparison.differences.map { "  \(LetterFormat.text($0.subject)): \(Self.text($0.problem))" }
+            lines += comparison.differences.map { "  \(TextFormat.text($0.subject)): \(Self.text($0.problem))" }
             let more = comparison.differing - Set(comparison.differences.map(\.subject)).count
             if more > 0, comparison.undecided == nil { lines.append("  … and \(more) more") }
         }

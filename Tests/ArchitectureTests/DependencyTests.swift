@@ -94,6 +94,19 @@ import Testing
         for feature in features { #expect(!manifest.closure(of: feature.name).contains("Daemon")) }
     }
 
+    /// Commands that do not need the daemons are compiled beside the daemons' programs, and not one after the other.
+    @Test func onlyTheRootCommandKnowsTheDaemonsAndTheOtherCommands() {
+        let commands = manifest.targets.values.filter { $0.level == "commands" && $0.name != "OperatorCommands" }
+        let programs = manifest.targets.values.filter { $0.level == "programs" }.map(\.name)
+        #expect(commands.count > 2 && programs.contains("Catalog"))
+        for target in commands {
+            let known = manifest.closure(of: target.name)
+            #expect(known.isDisjoint(with: programs + ["Daemon"]), "\(target.name) must not know the daemons")
+            let others = commands.map(\.name).filter { $0 != "CommandSupport" }
+            #expect(known.isDisjoint(with: others), "\(target.name) may share only CommandSupport with other commands")
+        }
+    }
+
     /// The relay, the projection runtime, dead letters and operations process the events of any domain. Only these
     /// targets may depend on the shop's domains. Every other target, including future ones, may not.
     @Test func onlyWhatIsAboutOrdersKnowsThem() {

@@ -1,11 +1,12 @@
 import ArgumentParser
+import CommandSupport
 import Postgres
 import Projections
 import StreamCore
 import TestKit
 import Testing
 
-@testable import OperatorCommands
+@testable import ProjectionCommands
 
 @Suite struct BreakerCommandTests {
     private func withBreakers(_ body: (PostgresConnection) async throws -> Void) async throws {
@@ -37,7 +38,7 @@ import Testing
                     orders v2   order-events[3]  missing_field  ItemAdded   50        1m 5s
                     orders v2   order-events[5]  sql_23514      no\\x1Btype  1,200     1m 5s
                     """)
-            let json = LetterJSON.line(report.objects[1])
+            let json = JSONText.line(report.objects[1])
             #expect(
                 json == #"{"errorClass":"missing_field","eventType":"ItemAdded","failures":50,"#
                     + #""openedAt":"2026-03-01T12:00:00.000000Z","partition":3,"projection":"orders","#

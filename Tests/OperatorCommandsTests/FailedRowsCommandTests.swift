@@ -1,4 +1,5 @@
 import ArgumentParser
+import CommandSupport
 import Foundation
 import Outbox
 import Postgres
@@ -6,7 +7,7 @@ import StreamCore
 import TestKit
 import Testing
 
-@testable import OperatorCommands
+@testable import RepairCommands
 
 @Suite struct FailedRowsCommandTests {
     private static let url = "postgresql://nobody@127.0.0.1:9/none"
@@ -39,7 +40,7 @@ import Testing
                     1    1m 5s  failed  invalid_headers  Order      o-1  OrderCreated  no object
                     7    1m 5s  failed  invalid_topic    -          k    -             no
                     """)
-            let json = LetterJSON.line(FailedRowJSON.Page(rows: rows.map { .init($0) }, next: nil))
+            let json = JSONText.line(FailedRowJSON.Page(rows: rows.map { .init($0) }, next: nil))
             #expect(json.contains(#""eventId":"11111111-1111-4111-8111-111111111111""#))
             #expect(json.contains(#""eventId":"a-7","failedAt":"2026-03-01T12:00:00.000000Z","key":"k","row":7"#))
             var chosen = OutboxFailures.Filter()

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Catalog
+import CommandSupport
 import Foundation
 import Inspection
 import StreamCore
@@ -32,7 +33,7 @@ import Testing
                 orders v2  t[0]       1,000  12,345  3.0s    -       -          -         ok
                 ok: 12,345 behind, 3.0s at most
                 """)
-        let json = LetterJSON.line(LagView(report))
+        let json = JSONText.line(LagView(report))
         #expect(json.contains(#""lag":12345,"#) && json.contains(#""state":"ok""#) && json.contains(#""topic":"t""#))
         #expect(LagView(LagReport(rows: [])).table(warnRemovalSeconds: 0) == "no consumer has an offset")
         let removed = LagView(LagReport(rows: [row(lag: 9, removed: 4)])).table(warnRemovalSeconds: 0)
@@ -81,7 +82,7 @@ import Testing
         #expect(DoctorCommand.exitCode(Array(findings.prefix(2))) == ExitCode(1))
         #expect(DoctorCommand.exitCode([findings[0], Finding(.note, "n")]) == nil)
         #expect(
-            LetterJSON.line(findings[1]) == #"{"check":"outbox","finding":"odd","remedy":"look","severity":"warning"}"#)
+            JSONText.line(findings[1]) == #"{"check":"outbox","finding":"odd","remedy":"look","severity":"warning"}"#)
     }
 
     @Test func connectedProgramsShareALine() {

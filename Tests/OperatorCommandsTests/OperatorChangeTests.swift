@@ -1,7 +1,7 @@
 import ArgumentParser
+import CommandSupport
+import OperatorCommands
 import Testing
-
-@testable import OperatorCommands
 
 @Suite struct OperatorChangeTests {
     private struct Report: OperatorReport {

@@ -3,13 +3,14 @@ import Foundation
 import OrderShop
 import Testing
 
+@testable import CommandSupport
 @testable import OperatorCommands
 
-@Suite struct RecordLineTests {
+@Suite struct EndpointTests {
     @Test func nullAndEmptyDiffer() {
-        #expect(RecordLine.printable(nil) == "(null)")
-        #expect(RecordLine.printable([]) == "(empty)")
-        #expect(RecordLine.printable([0x61, 0x1B]) == "a\\x1B")
+        #expect(TextFormat.printable(nil) == "(null)")
+        #expect(TextFormat.printable([]) == "(empty)")
+        #expect(TextFormat.printable([0x61, 0x1B]) == "a\\x1B")
     }
 
     @Test func secretsAreNamedAndNotGiven() throws {

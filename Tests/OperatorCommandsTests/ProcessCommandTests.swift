@@ -1,11 +1,12 @@
 import ArgumentParser
+import CommandSupport
 import Postgres
 import ProcessManagers
 import StreamCore
 import TestKit
 import Testing
 
-@testable import OperatorCommands
+@testable import RepairCommands
 
 @Suite struct ProcessCommandTests {
     private static let url = "postgresql://nobody@127.0.0.1:9/none"
@@ -43,7 +44,7 @@ import Testing
                     PROCESS  STAGE    FOR    STEPS  DUE  STATE
                     o-1      stopped  1m 5s  1      -    {"stage":"stopped","reason":"x"}
                     """)
-            #expect(LetterJSON.line(ProcessJSON.Summary(stopped[0])).contains(#""processId":"o-1""#))
+            #expect(JSONText.line(ProcessJSON.Summary(stopped[0])).contains(#""processId":"o-1""#))
             let open = try await registry.list(.init(process: "order-process"), limit: 10)
             #expect(open.map(\.id) == ["o-1", "o-3"], "the unfinished processes")
             #expect(try await registry.list(.init(stage: "stopped"), limit: 1).map(\.id) == ["o-4"])
@@ -60,7 +61,7 @@ import Testing
                 "changed   2026-03-01 12:00:00 (1m 5s ago)",
                 "1     2026-03-01 12:00:00  CancelOrder  order\\x1B-shipped  shipped",
             ] { #expect(text.contains(part), "\(part) is not in \(text)") }
-            #expect(LetterJSON.line(ProcessJSON.Detail(row, history)).contains(#""step":"CancelOrder""#))
+            #expect(JSONText.line(ProcessJSON.Detail(row, history)).contains(#""step":"CancelOrder""#))
             #expect(try await ShowProcess.find("order-process", "o-9", in: registry) == nil)
         }
     }

@@ -1,4 +1,5 @@
 internal import Blocking
+internal import CommandSupport
 internal import Synchronization
 
 /// Keeps one daemon running: starts it, restarts it when it ends, and stops it at the end of the session.

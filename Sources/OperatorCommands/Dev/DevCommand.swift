@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import CommandSupport
 internal import OrderShop
 internal import SQLProjections
 internal import SQLText
@@ -28,7 +29,7 @@ struct DevCommand: AsyncParsableCommand {
             """)
 
     @Option(help: "Folder for all state.")
-    var data = DevFolder.defaultPath()
+    var data = DefaultFolder.path()
 
     @Option(help: ArgumentHelp("Creates this number of new orders a second; 0 for the maximum.", valueName: "rate"))
     var load: Double?

@@ -1,5 +1,6 @@
 internal import Blocking
 internal import Catalog
+internal import CommandSupport
 internal import Foundation
 internal import SQLProjections
 

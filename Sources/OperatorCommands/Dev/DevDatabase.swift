@@ -1,3 +1,4 @@
+internal import CommandSupport
 internal import EmbeddedPostgres
 internal import Foundation
 internal import Migrations

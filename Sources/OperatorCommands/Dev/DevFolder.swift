@@ -1,4 +1,5 @@
 internal import Blocking
+internal import CommandSupport
 internal import Foundation
 
 /// The folder in which `millrace dev` stores everything: the database, the configuration files and the logs of the
@@ -35,7 +36,7 @@ struct DevFolder {
     }
 
     /// Whether other commands search this folder by default.
-    var isDefault: Bool { path == URL(fileURLWithPath: Self.defaultPath()).standardizedFileURL.path }
+    var isDefault: Bool { path == URL(fileURLWithPath: DefaultFolder.path()).standardizedFileURL.path }
 
     /// The name of the last session's cluster; nil before the first session.
     var lastCluster: String? { try? String(contentsOfFile: "\(path)/cluster", encoding: .utf8) }
@@ -70,25 +71,4 @@ struct DevFolder {
 
     func logFile(of daemon: String) -> String { "\(path)/log/\(daemon).log" }
     func configurationFile(of daemon: String) -> String { "\(path)/config/\(daemon).toml" }
-
-    /// The default path of the folder.
-    ///
-    /// PostgreSQL refuses to run as root. If this process runs as root, the server runs as another user, who must be
-    /// able to enter the folder. If that is impossible (for example below /root), a folder in /var/tmp is used.
-    static func defaultPath() -> String {
-        let here = FileManager.default.currentDirectoryPath
-        guard geteuid() == 0, !canBeEnteredByAll(here) else { return ".millrace" }
-        return "/var/tmp/millrace\(here.split(separator: "/").map { "-\($0)" }.joined())"
-    }
-
-    private static func canBeEnteredByAll(_ path: String) -> Bool {
-        var folder = URL(fileURLWithPath: path).standardizedFileURL
-        while true {
-            let attributes = try? FileManager.default.attributesOfItem(atPath: folder.path)
-            let permissions = (attributes?[.posixPermissions] as? NSNumber)?.intValue ?? 0
-            guard permissions & 0o001 != 0 else { return false }
-            if folder.path == "/" { return true }
-            folder.deleteLastPathComponent()
-        }
-    }
 }

@@ -1,4 +1,5 @@
 internal import Catalog
+internal import CommandSupport
 internal import EmbeddedKafka
 internal import Foundation
 internal import Kafka

@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import Catalog
+internal import CommandSupport
 internal import Inspection
 internal import Kafka
 internal import Postgres
@@ -64,7 +65,7 @@ struct DoctorCommand: AsyncParsableCommand {
         }
         let findings = await Doctor.examine(scene, Doctor.checks + [consumers].compactMap(\.self))
         await connection?.close()
-        print(output == .json ? LetterJSON.page(findings) : Self.text(findings, all: all))
+        print(output == .json ? JSONText.page(findings) : Self.text(findings, all: all))
         StandardOutput.flush()
         if let code = Self.exitCode(findings) { throw code }
     }
@@ -91,9 +92,9 @@ struct DoctorCommand: AsyncParsableCommand {
         let width = shown.map(\.check.count).max() ?? 0
         for finding in shown.sorted(by: { $0.severity > $1.severity }) {
             let severity = finding.severity.rawValue.padding(to: 9)
-            lines.append("\(severity) \(finding.check.padding(to: width))  \(LetterFormat.text(finding.finding))")
+            lines.append("\(severity) \(finding.check.padding(to: width))  \(TextFormat.text(finding.finding))")
             if let remedy = finding.remedy {
-                lines.append(String(repeating: " ", count: width + 12) + "→ \(LetterFormat.text(remedy))")
+                lines.append(String(repeating: " ", count: width + 12) + "→ \(TextFormat.text(remedy))")
             }
         }
         let worst = findings.map(\.severity).max() ?? .ok

@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import Catalog
+internal import CommandSupport
 internal import Daemon
 internal import Foundation
 internal import Inspection

@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import Catalog
+internal import CommandSupport
 internal import Inspection
 internal import Kafka
 internal import Postgres
@@ -116,7 +117,7 @@ struct LagCommand: AsyncParsableCommand {
 
     private func show(_ report: LagReport) {
         switch output {
-        case .json: print(LetterJSON.line(LagView(report)))
+        case .json: print(JSONText.line(LagView(report)))
         case .table:
             if watch, StandardOutput.isTerminal { print("\u{1B}[H\u{1B}[2J", terminator: "") }
             print(LagView(report).table(warnRemovalSeconds: warnRemoval.duration / .seconds(1)))
@@ -134,10 +135,10 @@ struct LagCommand: AsyncParsableCommand {
     static func problem(_ reports: [LagReport], _ limit: Limit?, of named: [String] = []) -> String? {
         guard let last = reports.last else { return nil }
         let removed = last.rows.reduce(0) { $0 + $1.removedUnread }
-        if removed > 0 { return "\(LetterFormat.count(removed)) offsets were removed before they were read" }
+        if removed > 0 { return "\(TextFormat.count(removed)) offsets were removed before they were read" }
         guard let limit else { return nil }
         if let unknown = named.first(where: { name in !last.rows.contains { $0.consumer == name } }) {
-            return "\(LetterFormat.text(unknown)) has no offset"
+            return "\(TextFormat.text(unknown)) has no offset"
         }
         let above = reports.map { report in Set(report.rows.filter { $0.isAbove(limit) }.map(\.place)) }
         let row = last.rows.first { row in above.allSatisfy { $0.contains(row.place) } }

@@ -1,3 +1,4 @@
+internal import CommandSupport
 internal import Inspection
 internal import StreamCore
 
@@ -53,24 +54,24 @@ struct LagView: Encodable {
         ])
         for row in report.rows {
             table.add([
-                Self.name(row), LetterFormat.text("\(row.partition)"), LetterFormat.count(row.next),
-                row.lag.map { LetterFormat.count($0) } ?? "-", Self.time(row.secondsBehind),
+                Self.name(row), TextFormat.text("\(row.partition)"), TextFormat.count(row.next),
+                row.lag.map { TextFormat.count($0) } ?? "-", Self.time(row.secondsBehind),
                 Self.rate(row.readPerSecond),
                 Self.rate(row.writtenPerSecond), row.lag == 0 ? "-" : Self.time(row.secondsToCatchUp),
                 row.state?.rawValue ?? "unknown",
             ])
         }
-        let total = "\(report.state.rawValue): \(LetterFormat.count(lag)) behind, \(Self.time(secondsBehind)) at most"
+        let total = "\(report.state.rawValue): \(TextFormat.count(lag)) behind, \(Self.time(secondsBehind)) at most"
         return ([table.text, total] + warnings(within: warnRemovalSeconds)).joined(separator: "\n")
     }
 
     private func warnings(within seconds: Double) -> [String] {
         report.rows.flatMap { row -> [String] in
             var warnings: [String] = []
-            let place = "\(Self.name(row)) \(LetterFormat.text("\(row.partition)"))"
+            let place = "\(Self.name(row)) \(TextFormat.text("\(row.partition)"))"
             if row.removedUnread > 0 {
                 warnings.append(
-                    "\(place): \(LetterFormat.count(row.removedUnread)) offsets were removed before they were read")
+                    "\(place): \(TextFormat.count(row.removedUnread)) offsets were removed before they were read")
             }
             if let left = row.secondsUntilRemoval, left < seconds {
                 warnings.append("\(place): unread records are removed in \(Self.time(left)) at this rate")
@@ -80,17 +81,17 @@ struct LagView: Encodable {
     }
 
     private static func name(_ row: LagReport.Row) -> String {
-        LetterFormat.text(row.consumer) + (row.version.map { " v\($0)" } ?? "")
+        TextFormat.text(row.consumer) + (row.version.map { " v\($0)" } ?? "")
     }
 
     private static func rate(_ rate: Double?) -> String {
-        rate.map { $0 < 10 ? "\(($0 * 10).rounded() / 10)" : LetterFormat.count(Int64($0)) } ?? "-"
+        rate.map { $0 < 10 ? "\(($0 * 10).rounded() / 10)" : TextFormat.count(Int64($0)) } ?? "-"
     }
 
     static func time(_ seconds: Double?) -> String {
         guard let seconds else { return "-" }
         if seconds < 10, seconds > 0 { return "\((seconds * 10).rounded() / 10)s" }
         let micros = Int64(min(seconds, 1e10) * 1_000_000)
-        return LetterFormat.age(of: Timestamp(microseconds: 0), now: Timestamp(microseconds: micros))
+        return TextFormat.age(of: Timestamp(microseconds: 0), now: Timestamp(microseconds: micros))
     }
 }

@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import Catalog
+internal import CommandSupport
 internal import Inspection
 internal import Kafka
 internal import Postgres
@@ -53,7 +54,7 @@ struct StatusCommand: AsyncParsableCommand {
             (await waiting ?? [Finding(.critical, late, check: "database")])
             + (await reading ?? [Finding(.critical, late, check: "kafka")])
         switch output {
-        case .json: print(LetterJSON.page(findings))
+        case .json: print(JSONText.page(findings))
         case .text: print(DoctorCommand.text(Self.withProgramsInOneLine(findings), all: true))
         }
         StandardOutput.flush()

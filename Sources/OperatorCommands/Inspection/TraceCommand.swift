@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import CommandSupport
 internal import Inspection
 internal import Postgres
 internal import StreamCore
@@ -82,7 +83,7 @@ struct TraceCommand: AsyncParsableCommand {
         await connection.close()
         switch output {
         case .table: if !timeline.isEmpty { print(Self.table(timeline.entries)) }
-        case .json: print(LetterJSON.page(timeline.entries.map(\.step)))
+        case .json: print(JSONText.page(timeline.entries.map(\.step)))
         }
         if timeline.isEmpty {
             throw CommandFailure("no events of aggregate \(aggregate) were found", .failure)
@@ -94,8 +95,8 @@ struct TraceCommand: AsyncParsableCommand {
         for entry in entries {
             let time = entry.step.at.map { String($0.description.dropLast(4)).replacing("T", with: " ") } ?? ""
             table.add([
-                time, entry.after.map(elapsed) ?? "", LetterFormat.text(entry.step.place),
-                LetterFormat.text(entry.step.text),
+                time, entry.after.map(elapsed) ?? "", TextFormat.text(entry.step.place),
+                TextFormat.text(entry.step.text),
             ])
         }
         return table.text
@@ -110,7 +111,7 @@ struct TraceCommand: AsyncParsableCommand {
         case ..<60_000_000: return "\(sign)\(size / 1_000_000).\(size / 100_000 % 10)s"
         default:
             return sign
-                + LetterFormat.age(of: Timestamp(microseconds: 0), now: Timestamp(microseconds: size))
+                + TextFormat.age(of: Timestamp(microseconds: 0), now: Timestamp(microseconds: size))
         }
     }
 }

@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import Catalog
+internal import CommandSupport
 internal import Foundation
 internal import Postgres
 internal import ProjectionPrograms

@@ -1,5 +1,7 @@
 internal import ArgumentParser
+internal import CommandSupport
 internal import Postgres
+internal import ProjectionCommands
 internal import ProjectionPrograms
 internal import ReadModels
 internal import SQLProjections

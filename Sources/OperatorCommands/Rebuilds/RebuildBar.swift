@@ -1,3 +1,4 @@
+internal import CommandSupport
 internal import ReadModels
 internal import StreamCore
 
@@ -27,14 +28,14 @@ struct RebuildBar {
         let filled = Int(progress.fraction * Double(width))
         var text = "[" + String(repeating: "#", count: filled)
         text += String(repeating: " ", count: width - filled) + "] \(Int(progress.fraction * 100)) % "
-        text += "\(LetterFormat.count(progress.done)) of \(LetterFormat.count(progress.total)) records"
-        if let rate = pace.perSecond { text += ", \(LetterFormat.count(Int64(rate.rounded())))/s" }
+        text += "\(TextFormat.count(progress.done)) of \(TextFormat.count(progress.total)) records"
+        if let rate = pace.perSecond { text += ", \(TextFormat.count(Int64(rate.rounded())))/s" }
         let remaining = progress.total - progress.done
         if remaining > 0 {
             text += ", \(pace.secondsLeft(remaining).map { "\(duration($0)) left" } ?? "waiting")"
         } else {
             text +=
-                progress.behindLive == 0 ? ", caught up" : ", \(LetterFormat.count(progress.behindLive)) behind live"
+                progress.behindLive == 0 ? ", caught up" : ", \(TextFormat.count(progress.behindLive)) behind live"
         }
         return text
     }

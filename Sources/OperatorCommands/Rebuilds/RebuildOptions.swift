@@ -1,10 +1,11 @@
 internal import ArgumentParser
 internal import Catalog
+internal import CommandSupport
 internal import Postgres
+internal import ProjectionCommands
 internal import ProjectionPrograms
 internal import ReadModels
 internal import SQLProjections
-internal import SQLText
 
 /// Selects a read model: a built-in one by its name, or an SQL projection by its name or folder.
 struct RebuildOptions: ParsableArguments {
@@ -74,25 +75,12 @@ struct RebuildTarget {
     }
 
     init(folder path: String, _ postgres: PostgresConfiguration) async throws {
-        let folder: ProjectionFolder
-        do {
-            folder = try ProjectionFolder(path: path)
-        } catch {
-            throw CommandFailure(error.description, .configuration)
-        }
-        let isIsolated = try await PostgresConnection.with(postgres) {
-            try await VersionSchema.isIsolated(folder, on: $0)
-        }
-        self.init(VersionSchema(folder, isIsolated: isIsolated), postgres)
+        self.init(try await VersionSchema(folder: path, postgres), postgres)
     }
 
     /// Creates the target for a version whose files the database stores.
     init(stored name: String, version: Int, _ postgres: PostgresConfiguration) async throws {
-        let schema = try await PostgresConnection.with(postgres) { connection in
-            let folder = try await StoredFolder.load(name, version: version, on: connection)
-            return VersionSchema(folder, isIsolated: try await VersionSchema.isIsolated(folder, on: connection))
-        }
-        self.init(schema, postgres)
+        self.init(try await VersionSchema(stored: name, version: version, postgres), postgres)
     }
 
     private init(_ version: VersionSchema, _ postgres: PostgresConfiguration) {

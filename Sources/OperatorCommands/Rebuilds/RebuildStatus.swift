@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import CommandSupport
 internal import ReadModels
 internal import StreamCore
 
@@ -58,7 +59,7 @@ struct RebuildReport {
         for version in policy.versions {
             table.add([
                 String(version.version), version.state.rawValue, version.schema,
-                LetterFormat.time(version.promotedAt ?? version.startedAt),
+                TextFormat.time(version.promotedAt ?? version.startedAt),
             ])
         }
         var lines = [table.text]
@@ -125,6 +126,6 @@ struct RebuildReport {
                         end: $0.end)
                 })
         }
-        return LetterJSON.page(Object(projection: policy.model.name, versions: versions, rebuild: rebuild))
+        return JSONText.page(Object(projection: policy.model.name, versions: versions, rebuild: rebuild))
     }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Catalog
+import CommandSupport
 import DeadLetters
 import Events
 import Foundation
@@ -10,7 +11,7 @@ import StreamCore
 import TestKit
 import Testing
 
-@testable import OperatorCommands
+@testable import RepairCommands
 
 @Suite struct DeadLettersCommandTests {
     struct Scene {
@@ -76,7 +77,7 @@ import Testing
                 "open letters of the same key: 0 before, 1 behind.", "  > 1  pending", "    2  pending",
                 "mara  retry_requested: fixed",
             ] { #expect(text.contains(part), "\(part) is not in \(text)") }
-            let json = LetterJSON.line(LetterJSON.Detail(detail))
+            let json = JSONText.line(LetterJSON.Detail(detail))
             #expect(json.contains(#""value":"{\"eventId\":"#))
         }
     }

@@ -1,9 +1,11 @@
 import ArgumentParser
+import CommandSupport
 import DeadLetters
+import OperatorCommands
 import StreamCore
 import Testing
 
-@testable import OperatorCommands
+@testable import RepairCommands
 
 @Suite struct LetterFormatTests {
     @Test func jsonIsIndentedWithItsDigits() {
@@ -42,12 +44,12 @@ import Testing
     }
 
     @Test func numbersAndAgesAreShort() {
-        #expect(LetterFormat.count(0) == "0")
-        #expect(LetterFormat.count(1_203_456) == "1,203,456")
+        #expect(TextFormat.count(0) == "0")
+        #expect(TextFormat.count(1_203_456) == "1,203,456")
         #expect(LetterFormat.letters(1) == "1 letter")
         let now = Timestamp(microseconds: 1_000_000_000_000)
         func age(_ seconds: Int64) -> String {
-            LetterFormat.age(of: Timestamp(microseconds: now.microseconds - seconds * 1_000_000), now: now)
+            TextFormat.age(of: Timestamp(microseconds: now.microseconds - seconds * 1_000_000), now: now)
         }
         #expect([age(-5), age(59), age(310), age(7_260), age(200_000)] == ["0s", "59s", "5m 10s", "2h 1m", "2d 7h"])
     }
