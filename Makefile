@@ -88,7 +88,7 @@ check-systemd: ## Check the units in systemd/, and run the daemons under the rea
 	@$(MAKE) check-deploy DEPLOY_TESTS=test_systemd
 
 # Two run at a time, and the longest one first.
-DEPLOY_TESTS := test_kubernetes test_systemd test_alerts test_gateway test_messages
+DEPLOY_TESTS := test_kubernetes test_systemd test_alerts test_gateway test_resolver test_messages
 
 check-deploy: ## Check all that deploys Millrace: units, manifests, image, gateway and alerts; DEPLOY_TESTS for some
 	@scripts/setup deploy
