@@ -6,9 +6,9 @@ SHELL := /bin/bash
 SWIFT       ?= swift
 RELEASE_DIR := .build/release
 # How the programs are built. lld links faster than the default linker. The variable is for the compilers: glibc gives them
-# huge pages, and they have fewer page faults. Backtraces need line tables of the C libraries, and no more.
+# huge pages, and they have fewer page faults. Backtraces need line tables, and no more.
 RELEASE     := GLIBC_TUNABLES=glibc.malloc.hugetlb=1 $(SWIFT) build -c release -Xswiftc -use-ld=lld \
-    -Xcc -gline-tables-only -Xcxx -gline-tables-only
+    -Xswiftc -gline-tables-only -Xcc -gline-tables-only -Xcxx -gline-tables-only
 # All programs of the package. A build of `millrace` builds the daemons too, and a build of `millrace-bench` builds both.
 PROGRAMS    := outbox-relay order-summary-projection dashboard-projection sql-projection dead-letter-handler command-service order-process query-service millrace
 # RATE is the number of orders per second of the load of `make run`. RUN_ARGS are more arguments for `millrace dev`.
