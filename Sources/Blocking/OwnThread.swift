@@ -6,7 +6,7 @@ internal import Foundation
 /// - Parameter name: the name in `top -H` and debuggers; Linux keeps the first 15 bytes.
 public func startThread(_ name: String, _ body: @escaping @Sendable () -> Void) {
     let thread = Thread {
-        // Foundation does not pass the name of a thread that has not started to the system.
+        // A name that Foundation gets before the start does not reach the system.
         unsafe clinux_name_thread(name)
         body()
     }
