@@ -88,6 +88,10 @@ public actor Consumer {
     /// The next position of each assigned partition after the returned records. After a seek, librdkafka's own position
     /// is the old one until the first record, so a second seek would lose records in between.
     var positions: [TopicPartition: StartOffset] = [:]
+    /// The partitions that were paused and not resumed. librdkafka keeps a pause when a partition is given up.
+    var paused: Set<TopicPartition> = []
+    /// Whether librdkafka may not have started the partitions of the last assignment yet.
+    var isAssigning = false
     nonisolated let isAskingToFetch = Atomic(false)
 
     public nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe executor.asUnownedSerialExecutor() }

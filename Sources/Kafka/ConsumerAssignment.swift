@@ -6,11 +6,17 @@ internal import Synchronization
 // MARK: - Which partitions, and from where
 
 extension Consumer {
-    /// Answers ``ConsumerEvent/assigned(_:)``: fetching of these partitions begins. Without a subscription it adds
-    /// partitions manually.
+    /// Answers ``ConsumerEvent/assigned(_:)``: fetching of these partitions begins, even if they are paused. Without a
+    /// subscription it adds partitions manually.
     public func assign(_ offsets: [TopicPartition: StartOffset]) throws(KafkaError) {
+        try endPauses(offsets.keys)
+        try start(offsets)
+    }
+
+    private func start(_ offsets: [TopicPartition: StartOffset]) throws(KafkaError) {
         let list = PartitionList(offsets.mapValues(\.wireValue))
         unanswered = nil
+        isAssigning = true
         if isEager {
             try KafkaError.check(unsafe rd_kafka_assign(handle.pointer, list.pointer))
             positions = offsets
@@ -23,6 +29,7 @@ extension Consumer {
     /// Answers ``ConsumerEvent/revoked(_:)`` and ``ConsumerEvent/lost(_:)``: gives up these partitions.
     public func unassign(_ partitions: [TopicPartition]) throws(KafkaError) {
         unanswered = nil
+        isAssigning = true
         if isEager {
             // The eager protocol revokes all partitions at once.
             try KafkaError.check(unsafe rd_kafka_assign(handle.pointer, nil))
@@ -34,17 +41,27 @@ extension Consumer {
         }
     }
 
-    /// Continues at other positions of assigned partitions. Records that were fetched and not returned are dropped. Do
-    /// not call it while a rebalance is unanswered.
+    /// Continues at other positions of assigned partitions, even if they are paused. Records that were fetched and not
+    /// returned are dropped. Do not call it while a rebalance is unanswered.
     public func seek(_ offsets: [TopicPartition: StartOffset]) throws(KafkaError) {
+        try endPauses(offsets.keys)
         if isEager {
             // With the eager protocol an assignment replaces the previous one, so the other partitions are assigned
             // again at their positions.
-            try assign(positions.merging(offsets) { _, new in new })
+            try start(positions.merging(offsets) { _, new in new })
         } else {
             try unassign(Array(offsets.keys))
-            try assign(offsets)
+            try start(offsets)
         }
+    }
+
+    /// Ends the pauses of partitions before they are assigned. librdkafka keeps a pause over assignments, and a resume
+    /// after the assignment takes effect up to a second late, because it does not wake the thread that fetches.
+    private func endPauses(_ partitions: some Sequence<TopicPartition>) throws(KafkaError) {
+        let known = partitions.filter(paused.contains)
+        if known.isEmpty { return }
+        // A partition that the client no longer knows is not paused either, so the results do not matter.
+        _ = try setPaused(false, known)
     }
 
     /// The assigned partitions that were not given up.
@@ -61,18 +78,44 @@ extension Consumer {
         unsafe rd_kafka_rebalance_protocol(handle.pointer).map { unsafe String(cString: $0) } == "EAGER"
     }
 
-    /// Stops returning records of these partitions. The consumer stays their owner.
+    /// Stops returning records of these partitions until they are resumed, assigned or moved. The consumer stays their
+    /// owner.
     public func pause(_ partitions: [TopicPartition]) throws(KafkaError) {
-        let list = PartitionList(partitions)
-        try KafkaError.check(unsafe rd_kafka_pause_partitions(handle.pointer, list.pointer))
-        try Self.checkEntries(list.entries)
+        try Self.checkEntries(setPaused(true, partitions))
     }
 
     /// Continues paused partitions without a gap.
     public func resume(_ partitions: [TopicPartition]) throws(KafkaError) {
+        try Self.checkEntries(setPaused(false, partitions))
+    }
+
+    private func setPaused(
+        _ isPaused: Bool, _ partitions: [TopicPartition]
+    ) throws(KafkaError) -> [PartitionPosition] {
+        try finishAssigning()
         let list = PartitionList(partitions)
-        try KafkaError.check(unsafe rd_kafka_resume_partitions(handle.pointer, list.pointer))
-        try Self.checkEntries(list.entries)
+        if isPaused {
+            try KafkaError.check(unsafe rd_kafka_pause_partitions(handle.pointer, list.pointer))
+            paused.formUnion(partitions)
+        } else {
+            try KafkaError.check(unsafe rd_kafka_resume_partitions(handle.pointer, list.pointer))
+            paused.subtract(partitions)
+        }
+        return list.entries
+    }
+
+    /// Waits until librdkafka has started the partitions of the last assignment.
+    ///
+    /// librdkafka drops an operation on a partition without a word when a later one is before it in the queue. It
+    /// starts an assigned partition after it has stopped the ones before, on its own thread. If a pause or resume of
+    /// ours overtook that start, the partition would never be fetched.
+    ///
+    /// A question about the assignment waits in the same queue. The first one is answered after the stops, which add
+    /// their reports to the queue. The second one is answered after the reports, which add the starts.
+    private func finishAssigning() throws(KafkaError) {
+        guard isAssigning else { return }
+        for _ in 0..<2 { _ = try assignment }
+        isAssigning = false
     }
 
     private static func checkEntries(_ entries: [PartitionPosition]) throws(KafkaError) {

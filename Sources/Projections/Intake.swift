@@ -77,8 +77,6 @@ struct Intake<P: Projection>: Sendable {
             // The call is also made without partitions, because the group waits for it as the answer to the assignment.
             if !start.new.isEmpty || start.moved.isEmpty {
                 try await consumer.assign(start.new.mapValues(StartOffset.offset))
-                // A partition that was paused before it was revoked may still be paused.
-                if !start.new.isEmpty { try await consumer.resume(Array(start.new.keys)) }
             }
             report.started += start.new.keys
         } catch {
@@ -89,7 +87,6 @@ struct Intake<P: Projection>: Sendable {
         if start.moved.isEmpty { return }
         do throws(KafkaError) {
             try await consumer.seek(start.moved.mapValues(StartOffset.offset))
-            try await consumer.resume(Array(start.moved.keys))
             report.started += start.moved.keys
         } catch {
             report.notStarted += start.moved.keys
